@@ -1,0 +1,1 @@
+"""What touches the host: hypervisors and volume stores behind two small ports."""

@@ -1,0 +1,1 @@
+"""Pure rules and words: no I/O, standard library only."""
