@@ -1,0 +1,1 @@
+"""What is written down: records, sessions, migrations. The only floor that knows SQL."""

@@ -1,0 +1,221 @@
+"""The records, one class a noun. A record has no behaviour: `cloud/` changes it, `engine/` and the faces read it.
+
+Ids are EC2's own. `number` gives every listed record a stable order for paging. Times are UTC. Sizes of volumes and snapshots
+are GiB, as in EC2. States are words of `model.lifecycle`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import DateTime, TypeDecorator
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite forgets the zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Record(DeclarativeBase):
+    """The base of all records."""
+
+    type_annotation_map = {datetime: UTCDateTime, dict[str, Any]: JSON, list[Any]: JSON, str: String}
+
+
+class Listed:
+    """What every record that a Describe lists has: an id, an owner, an order and a time of birth."""
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    account_id: Mapped[str] = mapped_column(index=True)
+    created_at: Mapped[datetime]
+
+
+class Account(Record):
+    __tablename__ = "account"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+
+
+class AccessKey(Record):
+    """One of an account's keys. The secret is encrypted with the key file (`state.vault`)."""
+
+    __tablename__ = "access_key"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("account.id"), index=True)
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
+
+
+class Volume(Listed, Record):
+    __tablename__ = "volume"
+    zone: Mapped[str]
+    size: Mapped[int]
+    snapshot_id: Mapped[str | None] = mapped_column(index=True)
+    type: Mapped[str]
+    iops: Mapped[int | None]
+    throughput: Mapped[int | None]
+    encrypted: Mapped[bool] = mapped_column(default=False)
+    state: Mapped[str] = mapped_column(index=True)
+    attachment: Mapped[Attachment | None] = relationship(
+        primaryjoin="Volume.id == foreign(Attachment.volume_id)", uselist=False, viewonly=True, lazy="selectin"
+    )
+
+
+class Attachment(Record):
+    """A volume at an instance. `device` is the caller's own spelling; `slot` is the disk's place in the machine, 0 the root."""
+
+    __tablename__ = "attachment"
+    __table_args__ = (UniqueConstraint("instance_id", "slot"),)
+    volume_id: Mapped[str] = mapped_column(primary_key=True)
+    instance_id: Mapped[str] = mapped_column(index=True)
+    device: Mapped[str]
+    slot: Mapped[int]
+    delete_on_termination: Mapped[bool]
+    state: Mapped[str]
+    attach_time: Mapped[datetime]
+    wished_at: Mapped[datetime]
+    forced: Mapped[bool] = mapped_column(default=False)
+
+
+class Snapshot(Listed, Record):
+    """`origin` is the volume that is cut or the snapshot that is copied; `volume_id` is what Describe shows.
+
+    `cut` turns true when the point in time is taken. `at_rest_of` names the instance that must be off at the cut (CreateImage with
+    a reboot).
+    """
+
+    __tablename__ = "snapshot"
+    volume_id: Mapped[str] = mapped_column(index=True)
+    origin: Mapped[str | None] = mapped_column(index=True)
+    zone: Mapped[str]
+    size: Mapped[int]
+    description: Mapped[str] = mapped_column(default="")
+    encrypted: Mapped[bool] = mapped_column(default=False)
+    state: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str | None]
+    cut: Mapped[bool] = mapped_column(default=False)
+    at_rest_of: Mapped[str | None] = mapped_column(index=True)
+    completed_at: Mapped[datetime | None]
+
+
+class Image(Listed, Record):
+    """`mapping` is the block device mapping as `model.bdm.Line` dicts, sizes and types filled in."""
+
+    __tablename__ = "image"
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    architecture: Mapped[str]
+    virtualization_type: Mapped[str]
+    root_device_name: Mapped[str | None]
+    location: Mapped[str]
+    mapping: Mapped[list[Any]]
+    state: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str | None]
+    source_instance_id: Mapped[str | None]
+    source_image_id: Mapped[str | None]
+    options: Mapped[dict[str, Any]]
+
+
+class ImageSnapshot(Record):
+    """Which snapshots an image is made of: a snapshot in use by an image cannot be deleted."""
+
+    __tablename__ = "image_snapshot"
+    image_id: Mapped[str] = mapped_column(primary_key=True)
+    snapshot_id: Mapped[str] = mapped_column(primary_key=True, index=True)
+
+
+class Instance(Listed, Record):
+    """`boots` counts the boots asked for: the machine on the host must be of that generation. `grace` is how many seconds the
+    guest has to obey the power button. `scratch` are the instance-store disks: `{"name", "device", "virtual", "slot", "size"}`.
+    """
+
+    __tablename__ = "instance"
+    __table_args__ = (Index("ix_instance_account_state", "account_id", "state"),)
+    reservation_id: Mapped[str] = mapped_column(index=True)
+    launch_index: Mapped[int]
+    image_id: Mapped[str]
+    type: Mapped[str]
+    zone: Mapped[str]
+    key_name: Mapped[str | None]
+    root_device_name: Mapped[str]
+    state: Mapped[str] = mapped_column(index=True)
+    state_reason_code: Mapped[str | None]
+    state_reason: Mapped[str | None]
+    transition_reason: Mapped[str] = mapped_column(default="")
+    launched_at: Mapped[datetime]
+    wished_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    boots: Mapped[int] = mapped_column(default=1)
+    ran: Mapped[bool] = mapped_column(default=False)
+    grace: Mapped[int]
+    user_data: Mapped[str | None]
+    client_token: Mapped[str] = mapped_column(default="")
+    disable_api_termination: Mapped[bool] = mapped_column(default=False)
+    disable_api_stop: Mapped[bool] = mapped_column(default=False)
+    shutdown_behavior: Mapped[str] = mapped_column(default="stop")
+    monitoring: Mapped[bool] = mapped_column(default=False)
+    ebs_optimized: Mapped[bool] = mapped_column(default=False)
+    architecture: Mapped[str]
+    virtualization_type: Mapped[str]
+    scratch: Mapped[list[Any]]
+    options: Mapped[dict[str, Any]]
+    attachments: Mapped[list[Attachment]] = relationship(
+        primaryjoin="Instance.id == foreign(Attachment.instance_id)", viewonly=True, order_by="Attachment.slot", lazy="selectin"
+    )
+
+
+class Console(Record):
+    """The newest serial console text that the engine has seen of an instance."""
+
+    __tablename__ = "console"
+    instance_id: Mapped[str] = mapped_column(primary_key=True)
+    text: Mapped[bytes] = mapped_column(LargeBinary)
+    seen_at: Mapped[datetime]
+
+
+class KeyPair(Listed, Record):
+    __tablename__ = "key_pair"
+    __table_args__ = (UniqueConstraint("account_id", "name"),)
+    name: Mapped[str]
+    type: Mapped[str]
+    fingerprint: Mapped[str]
+    public_key: Mapped[str]
+
+
+class Tag(Record):
+    __tablename__ = "tag"
+    __table_args__ = (Index("ix_tag_account_key_value", "account_id", "key", "value"),)
+    resource_id: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+    account_id: Mapped[str]
+    resource_type: Mapped[str]
+
+
+class ClientToken(Record):
+    """What was answered to an idempotency token: the same request gets it again."""
+
+    __tablename__ = "client_token"
+    account_id: Mapped[str] = mapped_column(primary_key=True)
+    action: Mapped[str] = mapped_column(primary_key=True)
+    token: Mapped[str] = mapped_column(primary_key=True)
+    request_hash: Mapped[str]
+    response: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(index=True)

@@ -1,0 +1,90 @@
+"""The one place that opens transactions. It must not know what is in them.
+
+SQLite has one writer; PostgreSQL is given one too (an advisory lock), so a check and the write that rests on it are never torn
+apart by another request, on either.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy
+from sqlalchemy import event, text
+from sqlalchemy.orm import Session
+
+WRITER_LOCK = 0xEC2  # the advisory lock's number on PostgreSQL
+
+
+@dataclass
+class Transaction:
+    """An open transaction: the session, the moment it counts as, and the ids whose records the engine must look at after it."""
+
+    db: Session
+    now: datetime
+    touched: set[str] = field(default_factory=set)
+
+    def touch(self, *ids: str) -> None:
+        """Have the engine look at these records once the transaction is committed."""
+        self.touched.update(ids)
+
+
+class Database:
+    """The records' home. `url` is SQLAlchemy's; `clock` gives aware UTC times."""
+
+    def __init__(self, url: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.url = sqlalchemy.make_url(url)
+        self.clock = clock
+        self.sqlite = self.url.get_backend_name() == "sqlite"
+        if self.sqlite:
+            if self.url.database:
+                Path(self.url.database).touch(mode=0o600)
+            self.engine = sqlalchemy.create_engine(self.url, pool_size=16, connect_args={"timeout": 30, "check_same_thread": False})
+            event.listen(self.engine, "connect", _prepare_sqlite)
+        else:
+            self.engine = sqlalchemy.create_engine(self.url, pool_size=16, pool_pre_ping=True)
+        self._writer = threading.Lock()  # queue here, fairly and without busy time-outs, rather than inside SQLite
+        self._listener: Callable[[set[str]], None] = lambda ids: None
+
+    def on_commit(self, listener: Callable[[set[str]], None]) -> None:
+        """Call `listener(touched ids)` after each committed write that touched something."""
+        self._listener = listener
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A consistent look; nothing it changes is kept."""
+        with Session(self.engine, autoflush=False) as session:
+            if self.sqlite:
+                session.execute(text("BEGIN"))  # or each query would see a different moment
+            yield Transaction(session, self.clock())
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A change: committed whole when the block ends, rolled back whole when it raises."""
+        with self._writer, Session(self.engine) as session:
+            if self.sqlite:
+                session.execute(text("BEGIN IMMEDIATE"))
+            else:
+                session.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": WRITER_LOCK})
+            transaction = Transaction(session, self.clock())
+            yield transaction
+            session.commit()
+        if transaction.touched:
+            self._listener(transaction.touched)
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: object, _record: object) -> None:
+    # isolation_level None: sqlite3 would otherwise begin transactions by itself, too late and never IMMEDIATE.
+    connection.isolation_level = None  # type: ignore[attr-defined]
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
