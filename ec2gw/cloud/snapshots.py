@@ -1,0 +1,153 @@
+"""The verbs of snapshots: wishes of the faces, then facts of the engine. Only this module changes their records."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from ec2gw.cloud import lookup
+from ec2gw.model import errors, ids, lifecycle
+from ec2gw.state import records
+from ec2gw.state.records import Image, ImageSnapshot, Snapshot, Volume
+from ec2gw.state.session import Transaction
+
+MOST_PENDING = 5  # of one volume (EBS User Guide, "Create snapshots")
+
+
+# -- wishes ---------------------------------------------------------------------------------------------------------------------
+
+
+def create(tx: Transaction, account_id: str, volume_id: str, description: str = "") -> Snapshot:
+    """Wish for a snapshot of what a volume holds now (API_CreateSnapshot)."""
+    volume = lookup.one(tx, Volume, "vol", account_id, volume_id)
+    if volume.state not in ("available", "in-use"):
+        if volume.state == "deleting":
+            raise errors.NotFound("not-found", kind="volume", ids=[volume_id])
+        raise errors.WrongState("volume-state", volume=volume_id, state=volume.state)
+    pending = tx.db.scalars(select(Snapshot).where(Snapshot.origin == volume_id, Snapshot.state == "pending")).all()
+    if len(pending) >= MOST_PENDING:
+        raise errors.LimitExceeded("too-many-pending-snapshots")
+    return cut(tx, volume, description)
+
+
+def cut(tx: Transaction, volume: Volume, description: str, at_rest_of: str | None = None) -> Snapshot:
+    """Write down a snapshot to be taken of a volume; `at_rest_of` names the instance that must be off at that moment."""
+    return _add(tx, volume.account_id, volume.id, volume.id, volume, description, at_rest_of)
+
+
+def copy(tx: Transaction, account_id: str, source: Snapshot, description: str) -> Snapshot:
+    """Write down a copy of a snapshot. Its volume id is the dummy that EC2 shows."""
+    return _add(tx, account_id, "vol-ffffffff", source.id, source, description)
+
+
+def begin_fill(tx: Transaction, account_id: str, size: int, zone: str, description: str) -> Snapshot:
+    """Write down a snapshot that somebody else fills (an imported disk image); the engine leaves it alone until it is filled."""
+    return _add(tx, account_id, "vol-ffffffff", None, Volume(zone=zone, size=size, encrypted=False), description)
+
+
+def _add(
+    tx: Transaction,
+    account_id: str,
+    volume_id: str,
+    origin: str | None,
+    like: Volume | Snapshot,
+    description: str,
+    at_rest_of: str | None = None,
+) -> Snapshot:
+    snapshot = Snapshot(
+        id=ids.new("snap"),
+        account_id=account_id,
+        created_at=tx.now,
+        volume_id=volume_id,
+        origin=origin,
+        zone=like.zone,
+        size=like.size,
+        description=description,
+        encrypted=like.encrypted,
+        state="pending",
+        cut=False,
+        at_rest_of=at_rest_of,
+    )
+    tx.db.add(snapshot)
+    tx.touch(snapshot.id)
+    return snapshot
+
+
+def usable(tx: Transaction, account_id: str, snapshot_id: str) -> Snapshot:
+    """The account's snapshot, completed, or the refusal that says why not."""
+    snapshot = find(tx, account_id, snapshot_id)
+    if snapshot.state != "completed":
+        raise errors.WrongState("snapshot-state", snapshot=snapshot_id, state=snapshot.state)
+    return snapshot
+
+
+def find(tx: Transaction, account_id: str, snapshot_id: str) -> Snapshot:
+    """The account's snapshot; one that is being deleted is no longer found."""
+    snapshot = lookup.one(tx, Snapshot, "snap", account_id, snapshot_id)
+    if snapshot.state == "deleting":
+        raise errors.NotFound("not-found", kind="snapshot", ids=[snapshot_id])
+    return snapshot
+
+
+def delete(tx: Transaction, account_id: str, snapshot_id: str) -> Snapshot:
+    """Wish a snapshot gone (API_DeleteSnapshot): not one that an image is made of."""
+    snapshot = find(tx, account_id, snapshot_id)
+    user = tx.db.scalar(select(ImageSnapshot.image_id).where(ImageSnapshot.snapshot_id == snapshot_id))
+    if user is not None:
+        raise errors.InUse("snapshot-of-image", snapshot=snapshot_id, image=user)
+    state = lifecycle.after(lifecycle.SNAPSHOT, snapshot.state, "delete")
+    assert state is not None
+    snapshot.state = state
+    tx.touch(snapshot_id)
+    return snapshot
+
+
+# -- facts ----------------------------------------------------------------------------------------------------------------------
+
+
+def was_cut(tx: Transaction, snapshot_id: str) -> None:
+    """The point in time is taken: the volume may be written, and its instance may start again."""
+    snapshot = _row(tx, snapshot_id)
+    if snapshot:
+        snapshot.cut = True
+        if snapshot.at_rest_of:
+            tx.touch(snapshot.at_rest_of)
+
+
+def completed(tx: Transaction, snapshot_id: str) -> None:
+    """The snapshot can be used."""
+    _tell(tx, snapshot_id, "completed")
+
+
+def failed(tx: Transaction, snapshot_id: str, reason: str) -> None:
+    """The snapshot cannot be made."""
+    snapshot = _tell(tx, snapshot_id, "failed")
+    if snapshot:
+        snapshot.reason = reason
+        if snapshot.at_rest_of:
+            tx.touch(snapshot.at_rest_of)
+
+
+def removed(tx: Transaction, snapshot_id: str) -> None:
+    """The store has the snapshot no more: neither has the record."""
+    snapshot = _row(tx, snapshot_id)
+    if snapshot and lifecycle.after(lifecycle.SNAPSHOT, snapshot.state, "removed"):
+        tx.db.delete(snapshot)
+        records.forget_tags(tx.db, snapshot_id)
+
+
+def _row(tx: Transaction, snapshot_id: str) -> Snapshot | None:
+    return tx.db.scalars(select(Snapshot).where(Snapshot.id == snapshot_id)).one_or_none()
+
+
+def _tell(tx: Transaction, snapshot_id: str, event: str) -> Snapshot | None:
+    snapshot = _row(tx, snapshot_id)
+    state = lifecycle.after(lifecycle.SNAPSHOT, snapshot.state, event) if snapshot else None
+    if snapshot is None or state is None:
+        return None
+    snapshot.state = state
+    if state == "completed":
+        snapshot.completed_at = tx.now
+    users = select(Image.id).join(ImageSnapshot, ImageSnapshot.image_id == Image.id).where(ImageSnapshot.snapshot_id == snapshot_id)
+    tx.touch(*tx.db.scalars(users))
+    tx.touch(snapshot.volume_id)  # its removal may be waiting for us
+    return snapshot

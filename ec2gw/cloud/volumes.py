@@ -1,0 +1,242 @@
+"""The verbs of volumes and their attachments: wishes of the faces, then facts of the engine. Only this module changes their records."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from ec2gw.cloud import lookup, snapshots
+from ec2gw.model import bdm, errors, ids, lifecycle, volume_types
+from ec2gw.state import records
+from ec2gw.state.records import Attachment, Instance, Volume
+from ec2gw.state.session import Transaction
+
+MOST_ATTACHMENTS = 28
+
+
+# -- wishes ---------------------------------------------------------------------------------------------------------------------
+
+
+def create(
+    tx: Transaction,
+    account_id: str,
+    *,
+    zone: str,
+    size: int | None = None,
+    snapshot_id: str | None = None,
+    type: str | None = None,
+    iops: int | None = None,
+    throughput: int | None = None,
+    encrypted: bool = False,
+) -> Volume:
+    """Wish for a volume, blank or from a snapshot (API_CreateVolume). The caller has checked the zone."""
+    if size is None and snapshot_id is None:
+        raise errors.Missing("parameter", name="size/snapshot")
+    if snapshot_id is not None:
+        snapshot = snapshots.usable(tx, account_id, snapshot_id)
+        size = snapshot.size if size is None else size
+        if size < snapshot.size:
+            raise errors.Invalid("volume-smaller-than-snapshot", size=size, least=snapshot.size)
+        encrypted = encrypted or snapshot.encrypted
+    assert size is not None
+    shape = volume_types.shape(type, size, iops, throughput)
+    return add(tx, account_id, zone, shape, snapshot_id, encrypted)
+
+
+def add(
+    tx: Transaction, account_id: str, zone: str, shape: volume_types.Shape, snapshot_id: str | None, encrypted: bool = False
+) -> Volume:
+    """Write down a volume to be made. Encryption at rest is refused rather than promised."""
+    if encrypted:
+        raise errors.Unsupported("encryption")
+    volume = Volume(
+        id=ids.new("vol"),
+        account_id=account_id,
+        created_at=tx.now,
+        zone=zone,
+        size=shape.size,
+        snapshot_id=snapshot_id,
+        type=shape.type,
+        iops=shape.iops,
+        throughput=shape.throughput,
+        encrypted=encrypted,
+        state="creating",
+    )
+    tx.db.add(volume)
+    tx.touch(volume.id)
+    return volume
+
+
+def find(tx: Transaction, account_id: str, volume_id: str) -> Volume:
+    """The account's volume; one that is being deleted is no longer found."""
+    volume = lookup.one(tx, Volume, "vol", account_id, volume_id)
+    if volume.state == "deleting":
+        raise errors.NotFound("not-found", kind="volume", ids=[volume_id])
+    return volume
+
+
+def delete(tx: Transaction, account_id: str, volume_id: str) -> Volume:
+    """Wish a volume gone (API_DeleteVolume): only one that is attached to nothing."""
+    volume = find(tx, account_id, volume_id)
+    if volume.attachment is not None:
+        raise errors.InUse("volume-attached", volume=volume_id, instance=volume.attachment.instance_id)
+    _wish(volume, "delete", "volume-state")
+    tx.touch(volume_id)
+    return volume
+
+
+def attach(tx: Transaction, account_id: str, volume_id: str, instance_id: str, device: str) -> Attachment:
+    """Wish a volume at an instance (API_AttachVolume). It does not go with the instance when that is terminated."""
+    volume = find(tx, account_id, volume_id)
+    instance = lookup.one(tx, Instance, "i", account_id, instance_id)
+    if not bdm.valid_device(device, instance.virtualization_type) and not bdm.same(device, instance.root_device_name):
+        raise errors.Invalid("device-invalid", device=device)
+    if volume.attachment is not None:
+        raise errors.InUse("volume-already-attached", volume=volume_id)
+    if instance.state not in ("running", "stopped"):
+        raise errors.WrongState("instance-not-running", instance=instance_id)
+    if volume.zone != instance.zone:
+        raise errors.Conflict("zone-mismatch", volume=volume_id, instance=instance_id)
+    _wish(volume, "attach", "volume-not-available")
+    return place(tx, volume, instance, device, delete_on_termination=False)
+
+
+def place(
+    tx: Transaction, volume: Volume, instance: Instance, device: str, *, delete_on_termination: bool, slot: int | None = None
+) -> Attachment:
+    """Write down that a volume belongs at an instance. Raises where the device name or the last slot is taken."""
+    taken = list(tx.db.scalars(select(Attachment).where(Attachment.instance_id == instance.id)))
+    scratch = [(disk["device"], disk["slot"]) for disk in instance.scratch]
+    if any(bdm.same(device, name) for name in [*(row.device for row in taken), *(name for name, _ in scratch)]):
+        raise errors.InUse("device-taken", device=device)
+    if len(taken) >= MOST_ATTACHMENTS:
+        raise errors.LimitExceeded("too-many-attachments", most=MOST_ATTACHMENTS)
+    if slot is None:
+        used = {row.slot for row in taken} | {number for _, number in scratch}
+        root = bdm.is_root(device, instance.root_device_name)
+        slot = 0 if root else next(number for number in range(1, len(used) + 2) if number not in used)
+    attachment = Attachment(
+        volume_id=volume.id,
+        instance_id=instance.id,
+        device=device,
+        slot=slot,
+        delete_on_termination=delete_on_termination,
+        # EC2 shows a volume at a stopped instance as attached at once: there is no machine to plug it into.
+        state="attached" if instance.state == "stopped" else "attaching",
+        attach_time=tx.now,
+        wished_at=tx.now,
+    )
+    tx.db.add(attachment)
+    tx.db.flush()
+    tx.touch(instance.id)
+    return attachment
+
+
+def detach(
+    tx: Transaction,
+    account_id: str,
+    volume_id: str,
+    instance_id: str | None = None,
+    device: str | None = None,
+    *,
+    force: bool = False,
+) -> Attachment:
+    """Wish a volume away from its instance (API_DetachVolume). The root of an instance that is not stopped is refused."""
+    volume = find(tx, account_id, volume_id)
+    if instance_id is not None:
+        lookup.one(tx, Instance, "i", account_id, instance_id)
+    attachment = tx.db.get(Attachment, volume_id)
+    if attachment is None:
+        raise errors.WrongState("volume-not-attached", volume=volume_id, state=volume.state)
+    if instance_id not in (None, attachment.instance_id) or device is not None and not bdm.same(device, attachment.device):
+        raise errors.NotFound(
+            "attachment-not-found",
+            volume=volume_id,
+            instance=instance_id or attachment.instance_id,
+            device=device or attachment.device,
+        )
+    instance = tx.db.scalars(select(Instance).where(Instance.id == attachment.instance_id)).one()
+    if attachment.slot == 0 and instance.state != "stopped":
+        raise errors.WrongState("root-detached", volume=volume_id, instance=instance.id)
+    state = lifecycle.after(lifecycle.ATTACHMENT, attachment.state, "detach")
+    assert state is not None
+    if attachment.state != state:
+        attachment.wished_at = tx.now
+    attachment.state = state
+    attachment.forced = attachment.forced or force
+    tx.touch(instance.id)
+    return attachment
+
+
+# -- facts ----------------------------------------------------------------------------------------------------------------------
+
+
+def created(tx: Transaction, volume_id: str) -> None:
+    """The store has the volume now."""
+    volume = _row(tx, volume_id)
+    attachment = tx.db.get(Attachment, volume_id)
+    if volume and _tell(volume, "created-attached" if attachment else "created") and attachment:
+        tx.touch(attachment.instance_id)
+
+
+def failed(tx: Transaction, volume_id: str) -> None:
+    """The store cannot make the volume."""
+    volume = _row(tx, volume_id)
+    attachment = tx.db.get(Attachment, volume_id)
+    if volume and _tell(volume, "failed") and attachment:
+        tx.touch(attachment.instance_id)
+
+
+def removed(tx: Transaction, volume_id: str) -> None:
+    """The store has the volume no more: neither has the record."""
+    volume = _row(tx, volume_id)
+    if volume and lifecycle.after(lifecycle.VOLUME, volume.state, "removed"):
+        tx.db.delete(volume)
+        records.forget_tags(tx.db, volume_id)
+
+
+def plugged(tx: Transaction, volume_id: str) -> None:
+    """The machine has the disk."""
+    attachment = tx.db.get(Attachment, volume_id)
+    if attachment and (state := lifecycle.after(lifecycle.ATTACHMENT, attachment.state, "plugged")):
+        attachment.state = state
+
+
+def withheld(tx: Transaction, volume_id: str) -> None:
+    """The guest has not given the disk back in time."""
+    attachment = tx.db.get(Attachment, volume_id)
+    if attachment and (state := lifecycle.after(lifecycle.ATTACHMENT, attachment.state, "withheld")):
+        attachment.state = state
+
+
+def unplugged(tx: Transaction, volume_id: str, *, reclaim: bool = False) -> None:
+    """The disk has left its machine. `reclaim`: it goes with the instance, so it is to be deleted."""
+    attachment = tx.db.get(Attachment, volume_id)
+    volume = _row(tx, volume_id)
+    if attachment is None or volume is None:
+        return
+    tx.db.delete(attachment)
+    _tell(volume, "reclaim" if reclaim else "detached")
+    tx.touch(volume_id)
+
+
+def count(tx: Transaction, account_id: str) -> int:
+    """How many volumes the account has."""
+    return tx.db.scalar(select(func.count()).select_from(Volume).where(Volume.account_id == account_id)) or 0
+
+
+def _row(tx: Transaction, volume_id: str) -> Volume | None:
+    return tx.db.scalars(select(Volume).where(Volume.id == volume_id)).one_or_none()
+
+
+def _wish(volume: Volume, event: str, refusal: str) -> None:
+    state = lifecycle.after(lifecycle.VOLUME, volume.state, event)
+    if state is None:
+        raise errors.WrongState(refusal, volume=volume.id, state=volume.state)
+    volume.state = state
+
+
+def _tell(volume: Volume, event: str) -> bool:
+    state = lifecycle.after(lifecycle.VOLUME, volume.state, event)
+    if state is not None:
+        volume.state = state
+    return state is not None
