@@ -100,6 +100,17 @@ def attach(tx: Transaction, account_id: str, volume_id: str, instance_id: str, d
     return place(tx, volume, instance, device, delete_on_termination=False)
 
 
+def take(tx: Transaction, account_id: str, volume_id: str, instance: Instance) -> Volume:
+    """Claim an existing volume for an instance that is being launched."""
+    volume = find(tx, account_id, volume_id)
+    if volume.attachment is not None:
+        raise errors.InUse("volume-already-attached", volume=volume_id)
+    if volume.zone != instance.zone:
+        raise errors.Conflict("zone-mismatch", volume=volume_id, instance=instance.id)
+    _wish(volume, "attach", "volume-not-available")
+    return volume
+
+
 def place(
     tx: Transaction, volume: Volume, instance: Instance, device: str, *, delete_on_termination: bool, slot: int | None = None
 ) -> Attachment:

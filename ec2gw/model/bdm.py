@@ -197,7 +197,7 @@ def sources(lines: Iterable[Line]) -> tuple[str, ...]:
 
 
 def register(
-    lines: Sequence[Line], root_device_name: str, found: Mapping[str, Source], virtualization: str = "hvm", *, default_type: str = volume_types.DEFAULT
+    lines: Sequence[Line], root_device_name: str, found: Mapping[str, Source], virtualization: str = "hvm"
 ) -> tuple[Line, ...]:
     """The lines of an image to be stored: sizes and types filled in, `no_device` lines dropped. Raises as RegisterImage does."""
     kept = [line for line in lines if not line.no_device]
@@ -207,24 +207,33 @@ def register(
         raise errors.Invalid("root-not-mapped", device=root_device_name)
     if not (root.snapshot_id or root.volume_id):
         raise errors.Invalid("root-without-snapshot", device=root_device_name)
-    settled = []
-    for line in kept:
-        if line.ebs:
-            if line.encrypted is not None and line.snapshot_id:
-                raise errors.Invalid("encrypted-with-snapshot")
-            line = replace(line, delete_on_termination=_delete_by_default(line))
-            if line.volume_id:
-                line = replace(line, size=found[line.volume_id].size)
-            else:
-                shape = _shape(line, found, default_type)
-                _check_bootable(line, root_device_name, shape)
-                iops = shape.iops if line.iops is not None or shape.type == "gp3" else None
-                encrypted = found[line.snapshot_id].encrypted if line.snapshot_id else bool(line.encrypted)
-                line = replace(
-                    line, size=shape.size, type=shape.type, iops=iops, throughput=shape.throughput, encrypted=encrypted
-                )
-        settled.append(line)
-    return tuple(settled)
+    settled = settle(kept, found)
+    for line in settled:
+        if line.type and is_root(line.device, root_device_name):
+            _check_bootable(line.type)
+    return settled
+
+
+def settle(lines: Iterable[Line], found: Mapping[str, Source]) -> tuple[Line, ...]:
+    """An image's lines with everything filled in that DescribeImages shows: size, type, delete flag, encryption."""
+    return tuple(_settle(line, found) if line.ebs else line for line in lines)
+
+
+def _settle(line: Line, found: Mapping[str, Source]) -> Line:
+    if line.encrypted is not None and line.snapshot_id:
+        raise errors.Invalid("encrypted-with-snapshot")
+    line = replace(line, delete_on_termination=_delete_by_default(line))
+    if line.volume_id:
+        return replace(line, size=found[line.volume_id].size)
+    shape = _shape(line, found)
+    return replace(
+        line,
+        size=shape.size,
+        type=shape.type,
+        iops=shape.iops if shape.type != "gp2" else None,  # gp2's follow from its size and cannot be named
+        throughput=shape.throughput,
+        encrypted=found[line.snapshot_id].encrypted if line.snapshot_id else bool(line.encrypted),
+    )
 
 
 def merge(image: Sequence[Line], asked: Sequence[Line], root_device_name: str) -> tuple[Line, ...]:
@@ -298,7 +307,8 @@ def resolve(
             volumes.append(Volume(line.device, slot, _delete_by_default(line), volume_id=line.volume_id))
         else:
             shape = _shape(line, found)
-            _check_bootable(line, root_device_name, shape)
+            if slot == 0:
+                _check_bootable(shape.type)
             source = found.get(line.snapshot_id or "")
             volumes.append(
                 Volume(
@@ -353,19 +363,19 @@ def _check_devices(lines: Iterable[Line], root_device_name: str, virtualization:
             raise errors.Malformed("device-name-invalid", device=line.device)
 
 
-def _check_bootable(line: Line, root_device_name: str, shape: volume_types.Shape) -> None:
-    if is_root(line.device, root_device_name) and not volume_types.TYPES[shape.type].bootable:
-        raise errors.Invalid("type-not-bootable", type=shape.type)
+def _check_bootable(type_name: str) -> None:
+    if not volume_types.TYPES[type_name].bootable:
+        raise errors.Invalid("type-not-bootable", type=type_name)
 
 
-def _shape(line: Line, found: Mapping[str, Source], default_type: str = volume_types.DEFAULT) -> volume_types.Shape:
+def _shape(line: Line, found: Mapping[str, Source]) -> volume_types.Shape:
     source = found[line.snapshot_id] if line.snapshot_id else None
     size = line.size if line.size is not None else source.size if source else None
     if size is None:
         raise errors.Missing("neither-snapshot-nor-size", device=line.device)
     if source and size < source.size:
         raise errors.Invalid("smaller-than-snapshot", size=size, snapshot=line.snapshot_id, least=source.size)
-    return volume_types.shape(line.type or default_type, size, line.iops, line.throughput)
+    return volume_types.shape(line.type, size, line.iops, line.throughput)
 
 
 def _scratch_size(virtual: str, storage: Sequence[int]) -> int | None:

@@ -1,0 +1,217 @@
+"""The verbs of images: wishes of the faces, then facts of the engine. Only this module changes their records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import select
+
+from ec2gw.cloud import lookup, snapshots
+from ec2gw.model import bdm, errors, ids, lifecycle
+from ec2gw.state.records import Image, ImageSnapshot, Instance, Snapshot, Volume
+from ec2gw.state.session import Transaction
+
+# API_RegisterImage, parameter Name.
+_NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
+_ALIVE = ("pending", "available", "disabled")
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What RegisterImage says of an image beside its mapping."""
+
+    name: str
+    root_device_name: str
+    description: str = ""
+    architecture: str = "i386"
+    virtualization_type: str = "paravirtual"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+# -- wishes ---------------------------------------------------------------------------------------------------------------------
+
+
+def register(tx: Transaction, account_id: str, registration: Registration, lines: Sequence[bdm.Line]) -> Image:
+    """Write down an image made of snapshots, and of volumes by id where the caller says so (API_RegisterImage)."""
+    check_name(tx, account_id, registration.name)
+    for snapshot_id in bdm.sources(lines):
+        if ids.well_formed("snap", snapshot_id):
+            snapshots.usable(tx, account_id, snapshot_id)
+    settled = bdm.register(
+        lines, registration.root_device_name, sources(tx, account_id, bdm.sources(lines)), registration.virtualization_type
+    )
+    image = _add(tx, account_id, registration, settled)
+    image.state = "available"
+    return image
+
+
+def create(
+    tx: Transaction,
+    account_id: str,
+    instance_id: str,
+    name: str,
+    *,
+    description: str = "",
+    asked: Sequence[bdm.Line] = (),
+    no_reboot: bool = False,
+) -> tuple[Image, list[Snapshot]]:
+    """Wish for an image of an instance: a snapshot of every volume attached now (API_CreateImage).
+
+    Unless `no_reboot`, the guest of a running instance is shut down for the cut and started again; the instance stays `running`.
+    """
+    instance = lookup.one(tx, Instance, "i", account_id, instance_id)
+    if instance.state not in ("running", "stopping", "stopped"):
+        raise errors.Invalid("instance-not-imageable")
+    attached = {row.volume_id: row for row in instance.attachments if row.state in ("attaching", "attached")}
+    if not any(row.slot == 0 for row in attached.values()):
+        raise errors.Invalid("no-root-volume", instance=instance_id, device=instance.root_device_name)
+    check_name(tx, account_id, name)
+    volumes = {row.id: row for row in tx.db.scalars(select(Volume).where(Volume.id.in_(attached)))}
+    source = tx.db.scalars(select(Image).where(Image.id == instance.image_id)).one_or_none()
+    ephemeral = [line for line in map(bdm.from_json, source.mapping) if line.virtual] if source else []
+    current = [_line(volumes[row.volume_id], row.device, row.delete_on_termination) for row in attached.values()]
+    mine, added = bdm.for_new_image([*current, *ephemeral], asked, instance.root_device_name)
+    registration = Registration(
+        name, instance.root_device_name, description, instance.architecture, instance.virtualization_type,
+        dict(source.options) if source else {},
+    )  # fmt: skip
+    image = _add(tx, account_id, registration, ())
+    image.source_instance_id, image.source_image_id = instance.id, instance.image_id
+    if instance.state == "running" and not no_reboot:
+        instance.boots += 1
+        instance.wished_at = tx.now
+    at_rest_of = instance.id if instance.state == "stopping" or instance.state == "running" and not no_reboot else None
+    made: list[Snapshot] = []
+    lines: list[bdm.Line] = []
+    for line in mine:
+        if line.volume_id:
+            note = f"Created by CreateImage({instance.id}) for {image.id}"
+            made.append(snapshots.cut(tx, volumes[line.volume_id], note, at_rest_of))
+            line = replace(line, volume_id=None, snapshot_id=made[-1].id)
+        lines.append(line)
+    wanted = bdm.sources(added)
+    for snapshot_id in wanted:
+        snapshots.usable(tx, account_id, snapshot_id)
+    lines += bdm.settle(added, sources(tx, account_id, wanted))
+    _write_mapping(tx, image, lines)
+    tx.touch(image.id, instance.id)
+    return image, made
+
+
+def begin_import(tx: Transaction, account_id: str, size: int, zone: str, description: str) -> Snapshot:
+    """Write down the snapshot that a disk image of `size` GiB will fill."""
+    return snapshots.begin_fill(tx, account_id, size, zone, description)
+
+
+def finish_import(tx: Transaction, account_id: str, snapshot_id: str, registration: Registration) -> Image:
+    """The store has the disk image as this snapshot: register an image of it."""
+    snapshots.completed(tx, snapshot_id)
+    tx.db.flush()
+    return register(tx, account_id, registration, [bdm.Line(registration.root_device_name, snapshot_id=snapshot_id)])
+
+
+def check_name(tx: Transaction, account_id: str, name: str) -> None:
+    """Raise where the name cannot be an image's (API_RegisterImage), or the account has an image of this name."""
+    if not _NAME.fullmatch(name):
+        raise errors.Malformed("image-name")
+    taken = tx.db.scalar(select(Image.id).where(Image.account_id == account_id, Image.name == name, Image.state.in_(_ALIVE)))
+    if taken is not None:
+        raise errors.Duplicate("image-name-taken", name=name, image=taken)
+
+
+def find(tx: Transaction, account_id: str, image_id: str) -> Image:
+    """The account's image. A deregistered one is `image-unavailable`."""
+    image = lookup.one(tx, Image, "ami", account_id, image_id)
+    if image.state == "deregistered":
+        raise errors.NotFound("image-unavailable", image=image_id)
+    return image
+
+
+def usable(tx: Transaction, account_id: str, image_id: str) -> Image:
+    """The image, if an instance can be launched from it now."""
+    image = find(tx, account_id, image_id)
+    if image.state != "available":
+        raise errors.NotFound("image-unavailable", image=image_id)
+    return image
+
+
+def deregister(tx: Transaction, account_id: str, image_id: str) -> Image:
+    """Take an image back; its snapshots and instances stay (API_DeregisterImage)."""
+    image = find(tx, account_id, image_id)
+    state = lifecycle.after(lifecycle.IMAGE, image.state, "deregister")
+    assert state is not None
+    image.state = state
+    for row in tx.db.scalars(select(ImageSnapshot).where(ImageSnapshot.image_id == image_id)):
+        tx.db.delete(row)
+    return image
+
+
+def sources(tx: Transaction, account_id: str, wanted: Sequence[str]) -> dict[str, bdm.Source]:
+    """What the snapshots and volumes of a mapping are. Raises NotFound where one is not the account's."""
+    snapshot_ids = [id for id in wanted if ids.well_formed("snap", id)]
+    volume_ids = [id for id in wanted if ids.well_formed("vol", id)]
+    found = {row.id: bdm.Source(row.size, row.encrypted) for row in (snapshots.find(tx, account_id, id) for id in snapshot_ids)}
+    rows = lookup.many(tx, Volume, "vol", account_id, volume_ids)
+    return found | {row.id: bdm.Source(row.size, row.encrypted) for row in rows}
+
+
+# -- facts ----------------------------------------------------------------------------------------------------------------------
+
+
+def settle(tx: Transaction, image_id: str) -> None:
+    """An image is available when all its snapshots are completed, and failed when one of them cannot be."""
+    image = tx.db.scalars(select(Image).where(Image.id == image_id)).one_or_none()
+    if image is None or image.state != "pending":
+        return
+    wanted = select(ImageSnapshot.snapshot_id).where(ImageSnapshot.image_id == image_id)
+    states = [row.state for row in tx.db.scalars(select(Snapshot).where(Snapshot.id.in_(wanted)))]
+    if "error" in states:
+        event = "failed"
+        image.reason = "A snapshot of the image could not be made"
+    elif set(states) <= {"completed"}:
+        event = "completed"
+    else:
+        return
+    image.state = lifecycle.IMAGE[image.state][event]
+
+
+def _add(tx: Transaction, account_id: str, registration: Registration, lines: Sequence[bdm.Line]) -> Image:
+    image = Image(
+        id=ids.new("ami"),
+        account_id=account_id,
+        created_at=tx.now,
+        name=registration.name,
+        description=registration.description,
+        architecture=registration.architecture,
+        virtualization_type=registration.virtualization_type,
+        root_device_name=registration.root_device_name,
+        location=f"{account_id}/{registration.name}",
+        mapping=[],
+        state="pending",
+        options=dict(registration.options),
+    )
+    tx.db.add(image)
+    _write_mapping(tx, image, lines)
+    return image
+
+
+def _write_mapping(tx: Transaction, image: Image, lines: Sequence[bdm.Line]) -> None:
+    image.mapping = [line.to_json() for line in lines]
+    for snapshot_id in {line.snapshot_id for line in lines if line.snapshot_id}:
+        tx.db.add(ImageSnapshot(image_id=image.id, snapshot_id=snapshot_id))
+
+
+def _line(volume: Volume, device: str, delete_on_termination: bool) -> bdm.Line:
+    return bdm.Line(
+        device,
+        volume_id=volume.id,
+        size=volume.size,
+        type=volume.type,
+        iops=volume.iops if volume.type in ("io1", "io2", "gp3") else None,
+        throughput=volume.throughput,
+        delete_on_termination=delete_on_termination,
+        encrypted=volume.encrypted,
+    )

@@ -1,0 +1,341 @@
+"""The verbs of instances: wishes of the faces, then facts of the engine. Only this module changes their records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+
+from ec2gw.cloud import images, lookup, volumes
+from ec2gw.model import bdm, errors, ids, instance_types, lifecycle
+from ec2gw.state import records
+from ec2gw.state.records import Console, Image, Instance, KeyPair, Volume
+from ec2gw.state.session import Transaction
+
+BY_USER = ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown")
+BY_GUEST = ("Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdown: Instance initiated shutdown")
+BY_HOST = ("Server.InternalError", "Server.InternalError: Internal error on launch")
+DIED = ("Server.InternalError", "Server.InternalError: The machine ended unexpectedly")
+BAD_VOLUME = ("Client.InternalError", "Client.InternalError: Client error on launch")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What RunInstances says of the instances, beside how many. `patience` is how long their guests have to obey, in seconds."""
+
+    image_id: str
+    type: str
+    patience: int
+    lines: tuple[bdm.Line, ...] = ()
+    zone: str | None = None
+    zones: tuple[str, ...] = ()
+    key_name: str | None = None
+    user_data: str | None = None
+    client_token: str = ""
+    shutdown_behavior: str = "stop"
+    disable_api_termination: bool = False
+    disable_api_stop: bool = False
+    monitoring: bool = False
+    ebs_optimized: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Change:
+    """An instance whose state a wish may have changed, and the state before."""
+
+    instance: Instance
+    before: str
+
+
+# -- wishes ---------------------------------------------------------------------------------------------------------------------
+
+
+def launch(tx: Transaction, account_id: str, wish: Launch, count: int) -> list[Instance]:
+    """Wish for `count` instances, each with volumes of its own (API_RunInstances)."""
+    image = images.usable(tx, account_id, wish.image_id)
+    kind = instance_types.find(wish.type)
+    if image.architecture not in kind.architectures:
+        raise errors.Invalid("architecture-mismatch", type=wish.type, wanted=kind.architectures[0], image=image.architecture)
+    if wish.key_name is not None:
+        _check_key(tx, account_id, wish.key_name)
+    assert image.root_device_name is not None
+    disks, scratch = bdm.resolve(
+        [bdm.from_json(line) for line in image.mapping],
+        wish.lines,
+        image.root_device_name,
+        lambda wanted: _sources(tx, account_id, image, wanted),
+        virtualization=image.virtualization_type,
+        storage=kind.disks,
+        most_volumes=volumes.MOST_ATTACHMENTS,
+    )
+    existing = {id: volumes.find(tx, account_id, id) for disk in disks if (id := disk.volume_id)}
+    if existing and count > 1:
+        raise errors.Conflict("volume-for-many", volume=next(iter(existing)))
+    zone = wish.zone or next((volume.zone for volume in existing.values()), wish.zones[0])
+    reservation_id = ids.new("r")
+    return [_launch_one(tx, account_id, wish, image, zone, reservation_id, index, disks, scratch) for index in range(count)]
+
+
+def _launch_one(
+    tx: Transaction,
+    account_id: str,
+    wish: Launch,
+    image: Image,
+    zone: str,
+    reservation_id: str,
+    index: int,
+    disks: Sequence[bdm.Volume],
+    scratch: Sequence[bdm.Scratch],
+) -> Instance:
+    id = ids.new("i")
+    instance = Instance(
+        id=id,
+        account_id=account_id,
+        created_at=tx.now,
+        reservation_id=reservation_id,
+        launch_index=index,
+        image_id=image.id,
+        type=wish.type,
+        zone=zone,
+        key_name=wish.key_name,
+        root_device_name=image.root_device_name,
+        state="pending",
+        state_reason_code="pending",
+        state_reason="pending",
+        transition_reason="",
+        launched_at=tx.now,
+        wished_at=tx.now,
+        boots=1,
+        ran=False,
+        grace=wish.patience,
+        user_data=wish.user_data,
+        client_token=wish.client_token,
+        disable_api_termination=wish.disable_api_termination,
+        disable_api_stop=wish.disable_api_stop,
+        shutdown_behavior=wish.shutdown_behavior,
+        monitoring=wish.monitoring,
+        ebs_optimized=wish.ebs_optimized,
+        architecture=image.architecture,
+        virtualization_type=image.virtualization_type,
+        scratch=[
+            {"name": f"eph-{id[2:]}-{disk.virtual}", "device": disk.device, "virtual": disk.virtual, "slot": disk.slot, "size": disk.size}
+            for disk in scratch
+        ],
+        options=dict(wish.options),
+    )
+    tx.db.add(instance)
+    tx.db.flush()
+    for disk in disks:
+        if disk.volume_id:
+            volume = volumes.take(tx, account_id, disk.volume_id, instance)
+        else:
+            assert disk.shape is not None
+            volume = volumes.add(tx, account_id, zone, disk.shape, disk.snapshot_id, disk.encrypted)
+        volumes.place(
+            tx, volume, instance, disk.device, delete_on_termination=disk.delete_on_termination, slot=disk.slot
+        )
+    tx.db.refresh(instance, ["attachments"])
+    tx.touch(id)
+    return instance
+
+
+def start(tx: Transaction, account_id: str, wanted: Sequence[str], patience: int) -> list[Change]:
+    """Wish stopped instances on (API_StartInstances); running ones stay as they are."""
+
+    def begin(instance: Instance) -> None:
+        if not any(row.slot == 0 and row.state != "detaching" for row in instance.attachments):
+            raise errors.Invalid("no-root-volume-to-start", instance=instance.id, device=instance.root_device_name)
+        instance.boots += 1
+        instance.launched_at = tx.now
+        instance.grace = patience
+        instance.state_reason_code = instance.state_reason = None
+        instance.transition_reason = ""
+
+    return _each(tx, account_id, wanted, "start", "instance-cannot-start", begin)
+
+
+def stop(tx: Transaction, account_id: str, wanted: Sequence[str], patience: int) -> list[Change]:
+    """Wish instances off (API_StopInstances); `patience` 0 is a forced stop."""
+    rows = lookup.many(tx, Instance, "i", account_id, wanted)
+    for row in rows:
+        if row.state == "pending":
+            raise errors.WrongState("instance-never-ran" if not row.ran else "instance-cannot-stop", instance=row.id)
+        if row.disable_api_stop and row.state == "running":
+            raise errors.NotPermitted("stop-protected", instance=row.id)
+    return _each(tx, account_id, wanted, "stop", "instance-cannot-stop", lambda row: _say_by_user(tx, row, patience), rows)
+
+
+def reboot(tx: Transaction, account_id: str, wanted: Sequence[str]) -> None:
+    """Wish for another boot of running instances (API_RebootInstances); terminated ones are passed over."""
+
+    def count(instance: Instance) -> None:
+        if instance.state == "running":
+            instance.boots += 1
+
+    _each(tx, account_id, wanted, "reboot", "instance-cannot-reboot", count, again=True)
+
+
+def terminate(tx: Transaction, account_id: str, wanted: Sequence[str], patience: int) -> list[Change]:
+    """Wish instances gone (API_TerminateInstances). One that is protected spares those of its zone, and the call fails."""
+    rows = lookup.many(tx, Instance, "i", account_id, wanted)
+    for row in rows:
+        if row.state in ("terminated", "shutting-down"):
+            continue
+        if row.disable_api_termination:
+            raise errors.NotPermitted("termination-protected", instance=row.id)
+        if row.disable_api_stop:
+            raise errors.NotPermitted("termination-stop-protected", instance=row.id)
+    return _each(
+        tx, account_id, wanted, "terminate", "instance-cannot-terminate", lambda row: _say_by_user(tx, row, patience), rows
+    )
+
+
+def _each(
+    tx: Transaction,
+    account_id: str,
+    wanted: Sequence[str],
+    event: str,
+    refusal: str,
+    do: Callable[[Instance], None],
+    rows: Sequence[Instance] | None = None,
+    *,
+    again: bool = False,
+) -> list[Change]:
+    """Send a wish to all or to none. `do` is told where the state changes; with `again` also where it stays."""
+    changes = []
+    rows = rows if rows is not None else lookup.many(tx, Instance, "i", account_id, wanted)
+    for row in rows:
+        state = lifecycle.after(lifecycle.INSTANCE, row.state, event)
+        if state is None:
+            raise errors.WrongState(refusal, instance=row.id, state=row.state)
+        before = row.state
+        if again or state != before:
+            do(row)
+            row.state = state
+            row.wished_at = tx.now
+            tx.touch(row.id)
+        changes.append(Change(row, before))
+    return changes
+
+
+def _say_by_user(tx: Transaction, instance: Instance, patience: int) -> None:
+    instance.state_reason_code, instance.state_reason = BY_USER
+    instance.transition_reason = f"User initiated ({tx.now:%Y-%m-%d %H:%M:%S} GMT)"
+    instance.grace = patience
+
+
+def find(tx: Transaction, account_id: str, instance_id: str) -> Instance:
+    """The account's instance, terminated ones included."""
+    return lookup.one(tx, Instance, "i", account_id, instance_id)
+
+
+def keep_volumes(tx: Transaction, instance: Instance, device: str, delete_on_termination: bool, volume_id: str | None) -> None:
+    """Change whether the volume at a device goes with the instance (API_ModifyInstanceAttribute, BlockDeviceMapping)."""
+    row = next((row for row in instance.attachments if bdm.same(row.device, device)), None)
+    if row is None or volume_id not in (None, row.volume_id):
+        raise errors.Invalid("no-device-mapped", device=device)
+    row.delete_on_termination = delete_on_termination
+
+
+def must_be_stopped(instance: Instance) -> None:
+    """Raise unless the instance is stopped: what the machine is made from changes only then."""
+    if instance.state != "stopped":
+        raise errors.WrongState("instance-not-stopped", instance=instance.id)
+
+
+# -- facts ----------------------------------------------------------------------------------------------------------------------
+
+
+def started(tx: Transaction, instance_id: str, disks: Collection[str]) -> None:
+    """The machine of the generation asked for is on, with these disks."""
+    instance = _tell(tx, instance_id, "started")
+    if instance:
+        instance.ran = True
+        instance.state_reason_code = instance.state_reason = None
+        for row in instance.attachments:
+            if row.volume_id in disks:
+                volumes.plugged(tx, row.volume_id)
+
+
+def failed(tx: Transaction, instance_id: str, reason: tuple[str, str]) -> None:
+    """The machine cannot be started: a first launch ends, a later start goes back to stopped."""
+    row = _row(tx, instance_id)
+    if row and _tell(tx, instance_id, "failed-again" if row.ran else "failed"):
+        _say(row, reason)
+        row.wished_at = tx.now
+
+
+def halted(tx: Transaction, instance_id: str, *, by_guest: bool) -> None:
+    """The machine went off by itself."""
+    row = _row(tx, instance_id)
+    for_good = by_guest and row is not None and row.shutdown_behavior == "terminate"
+    if row and _tell(tx, instance_id, "halted-for-good" if for_good else "halted"):
+        _say(row, BY_GUEST if by_guest else DIED)
+        row.wished_at = tx.now
+
+
+def stopped(tx: Transaction, instance_id: str) -> None:
+    """The machine is off and its scratch disks are gone. Volumes on their way in or out have arrived."""
+    instance = _tell(tx, instance_id, "stopped")
+    if instance:
+        for row in list(instance.attachments):
+            if row.state in ("detaching", "busy"):
+                volumes.unplugged(tx, row.volume_id)
+            else:
+                volumes.plugged(tx, row.volume_id)
+
+
+def ended(tx: Transaction, instance_id: str) -> None:
+    """Nothing is left of the machine: the volumes that go with it are to be deleted, the others are free."""
+    instance = _tell(tx, instance_id, "ended")
+    if instance:
+        instance.ended_at = tx.now
+        for row in list(instance.attachments):
+            volumes.unplugged(tx, row.volume_id, reclaim=row.delete_on_termination and row.state not in ("detaching", "busy"))
+
+
+def forget(tx: Transaction, instance_id: str) -> None:
+    """The last trace of a terminated instance goes, about an hour after its end (API_DescribeInstances)."""
+    row = _row(tx, instance_id)
+    if row and row.state == "terminated":
+        console = tx.db.get(Console, instance_id)
+        if console:
+            tx.db.delete(console)
+        records.forget_tags(tx.db, instance_id)
+        tx.db.delete(row)
+
+
+def heard(tx: Transaction, instance_id: str, text: bytes) -> None:
+    """The newest console text."""
+    tx.db.merge(Console(instance_id=instance_id, text=text, seen_at=tx.now))
+
+
+def _row(tx: Transaction, instance_id: str) -> Instance | None:
+    return tx.db.scalars(select(Instance).where(Instance.id == instance_id)).one_or_none()
+
+
+def _tell(tx: Transaction, instance_id: str, event: str) -> Instance | None:
+    row = _row(tx, instance_id)
+    state = lifecycle.after(lifecycle.INSTANCE, row.state, event) if row else None
+    if row is None or state is None:
+        return None
+    row.state = state
+    tx.touch(instance_id)
+    return row
+
+
+def _say(row: Instance, reason: tuple[str, str]) -> None:
+    row.state_reason_code, row.state_reason = reason
+    row.transition_reason = reason[0]
+
+
+def _check_key(tx: Transaction, account_id: str, name: str) -> None:
+    if tx.db.scalar(select(KeyPair.id).where(KeyPair.account_id == account_id, KeyPair.name == name)) is None:
+        raise errors.NotFound("not-found", kind="key-pair", ids=[name])
+
+
+def _sources(tx: Transaction, account_id: str, image: Image, wanted: Sequence[str]) -> Mapping[str, bdm.Source]:
+    return images.sources(tx, account_id, wanted)

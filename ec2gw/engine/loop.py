@@ -1,0 +1,228 @@
+"""The engine's loop: observe, plan one step, perform it, look again; one record never in two hands at once.
+
+It keeps nothing that matters: what is to be done shows in the records and on the host. Hints and commits only wake it sooner than
+the regular look around does.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+import structlog
+from prometheus_client import Counter
+
+from ec2gw.backend.ports import Domain, HostError, Hypervisor, VolumeStore
+from ec2gw.engine import observe, plan, steps
+from ec2gw.engine.perform import Performer
+from ec2gw.engine.steps import Step
+from ec2gw.state.session import Database
+
+log = structlog.get_logger(__name__)
+STEPS = Counter("ec2gw_engine_steps_total", "Steps the engine has taken", ["step", "outcome"])
+
+MOST_TRIES = 5  # of making something, before the record says that it cannot be made
+LONGEST_PAUSE = 30.0
+LOOK_AROUND = 10.0
+
+OnStep = Callable[[Step, str], None]  # the step; "before", "halfway" or "after"
+
+
+def ignore(step: Step, moment: str) -> None:
+    """Nobody listens."""
+
+
+class Engine:
+    """Makes the records true on the host until told to stop.
+
+    `stores` are by zone. `patience` is how many seconds a guest has to give a disk back. `on_step` hears of each step before it,
+    when the host's part is done, and after it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        stores: Mapping[str, VolumeStore],
+        hypervisor: Hypervisor,
+        *,
+        workers: int = 4,
+        patience: float = 20.0,
+        on_step: OnStep = ignore,
+    ) -> None:
+        self._database = database
+        self._hypervisor = hypervisor
+        self._patience = patience
+        self._on_step = on_step
+        self._performer = Performer(database, stores, hypervisor, lambda step: on_step(step, "halfway"))
+        self._bell = threading.Condition()
+        self._due: dict[str, float] = {}  # id -> when to look at it; the heap may hold older entries of the same id
+        self._heap: list[tuple[float, int, str]] = []
+        self._order = itertools.count()
+        self._busy: set[str] = set()
+        self._tries: dict[str, int] = {}
+        self._stopping = False
+        self._threads = [threading.Thread(target=self._work, name=f"engine-{n}", daemon=True) for n in range(workers)]
+        self._watch = threading.Thread(target=self._look_around, name="engine-watch", daemon=True)
+
+    def start(self) -> None:
+        """Take up whatever was left undone, then follow commits and hints."""
+        self._database.on_commit(self.wake)
+        self._hypervisor.hints(lambda name: self.wake([name]))
+        for thread in (*self._threads, self._watch):
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish the steps under way and take no others."""
+        with self._bell:
+            self._stopping = True
+            self._bell.notify_all()
+        for thread in (*self._threads, self._watch):
+            thread.join()
+
+    def wake(self, ids: Iterable[str]) -> None:
+        """Look at these records now."""
+        with self._bell:
+            for id in ids:
+                self._put(id, 0.0)
+            self._bell.notify_all()
+
+    def wait(self, ids: Iterable[str], timeout: float) -> bool:
+        """Until nothing can be done for these records right now; False when that takes more than `timeout` seconds."""
+        wanted = frozenset(ids)
+
+        def quiet() -> bool:
+            now = time.monotonic()
+            return not any(id in self._busy or self._due.get(id, now + 1) <= now for id in wanted)
+
+        with self._bell:
+            return self._bell.wait_for(lambda: quiet() or self._stopping, timeout)
+
+    def refresh_console(self, instance: str) -> None:
+        """Write down the newest console text of an instance. Host trouble leaves the text that was seen last."""
+        try:
+            self._performer.listen(instance)
+        except HostError as trouble:
+            log.warning("console not read", instance=instance, error=str(trouble))
+
+    # -- the queue ----------------------------------------------------------------------------------------------------------
+
+    def _put(self, id: str, pause: float) -> None:
+        when = time.monotonic() + pause
+        if when < self._due.get(id, float("inf")):
+            self._due[id] = when
+            heapq.heappush(self._heap, (when, next(self._order), id))
+
+    def _take(self) -> str | None:
+        with self._bell:
+            while not self._stopping:
+                now = time.monotonic()
+                kept: list[tuple[float, int, str]] = []
+                taken = None
+                while self._heap and self._heap[0][0] <= now:
+                    entry = heapq.heappop(self._heap)
+                    if self._due.get(entry[2]) != entry[0]:
+                        continue  # it was put earlier since, and is done
+                    if entry[2] in self._busy:
+                        kept.append(entry)  # whoever has it will ring
+                        continue
+                    taken = entry[2]
+                    break
+                for entry in kept:
+                    heapq.heappush(self._heap, entry)
+                if taken is not None:
+                    del self._due[taken]
+                    self._busy.add(taken)
+                    return taken
+                self._bell.wait(None if not self._heap or kept else self._heap[0][0] - now)
+            return None
+
+    def _give_back(self, id: str, pause: float | None) -> None:
+        with self._bell:
+            self._busy.discard(id)
+            if pause is not None:
+                self._put(id, pause)
+            self._bell.notify_all()
+
+    # -- the work -----------------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (id := self._take()) is not None:
+            pause: float | None = LONGEST_PAUSE
+            try:
+                pause = self._bring_along(id)
+            except Exception:  # a bug must neither end the thread nor leave the record stuck
+                log.exception("engine step broke", id=id)
+            finally:
+                self._give_back(id, pause)
+
+    def _bring_along(self, id: str) -> float | None:
+        """Take steps until there is none to take now. Returns in how many seconds to look again, or None for never."""
+        while not self._stopping:
+            with self._database.read() as tx:
+                seen = observe.look(tx, id)
+                now = tx.now
+            if seen is None:
+                self._tries.pop(id, None)
+                return None
+            try:
+                step = self._plan(seen, now)
+                if step is None or isinstance(step, steps.Rest):
+                    self._tries.pop(id, None)
+                    return step.wait if step else None
+                self._perform(id, step)
+            except HostError as trouble:
+                return self._stumble(id, seen.state, trouble)
+            self._tries.pop(id, None)
+            if step.wait:
+                return step.wait
+        return 0.0
+
+    def _plan(self, seen: observe.Seen, now: datetime) -> Step | None:
+        match seen:
+            case observe.Volume():
+                return plan.volume(seen)
+            case observe.Snapshot():
+                return plan.snapshot(seen, self._domain(seen.machine))
+            case observe.Image():
+                return plan.image(seen)
+            case observe.Instance():
+                return plan.instance(seen, self._domain(seen.id), now, self._patience)
+
+    def _domain(self, name: str | None) -> Domain | None:
+        return self._hypervisor.observe(name) if name else None
+
+    def _perform(self, id: str, step: Step) -> None:
+        began = time.monotonic()
+        self._on_step(step, "before")
+        try:
+            self._performer.do(step)
+        except HostError:
+            STEPS.labels(step.name, "failed").inc()
+            raise
+        self._on_step(step, "after")
+        STEPS.labels(step.name, "done").inc()
+        log.info("step", id=id, step=step.name, seconds=round(time.monotonic() - began, 3))
+
+    def _stumble(self, id: str, state: str, trouble: HostError) -> float:
+        tries = self._tries[id] = self._tries.get(id, 0) + 1
+        log.warning("host trouble", id=id, state=state, tries=tries, error=str(trouble))
+        if trouble.final or tries >= MOST_TRIES:
+            self._performer.give_up(id, state, str(trouble))
+        return min(2.0 ** (tries - 1) / 2, LONGEST_PAUSE)
+
+    def _look_around(self) -> None:
+        """Now and then: records that are on their way, and machines that are not as their records say."""
+        while True:
+            try:
+                with self._database.read() as tx:
+                    ids = observe.unsettled(tx)
+                self.wake(ids)
+            except Exception:
+                log.exception("look around broke")
+            with self._bell:
+                if self._bell.wait_for(lambda: self._stopping, LOOK_AROUND):
+                    return

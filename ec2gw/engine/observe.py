@@ -1,0 +1,154 @@
+"""What the engine sees: a record with all that bears on it, read in one transaction, as plain frozen data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import exists, select
+
+from ec2gw.engine.steps import Place, Scratch
+from ec2gw.model import ids, instance_types, volume_types
+from ec2gw.state import records
+from ec2gw.state.session import Transaction
+
+
+@dataclass(frozen=True)
+class Volume:
+    """`wanted`: a snapshot that is yet to be cut or settled still needs the volume's bytes. `size` is bytes."""
+
+    id: str
+    state: str
+    zone: str
+    size: int
+    origin: str | None
+    wanted: bool
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """`machine` must be off at the cut, where there is one; `wanted`: a volume or a copy is yet to be made from the snapshot."""
+
+    id: str
+    state: str
+    zone: str
+    origin: str | None
+    cut: bool
+    machine: str | None
+    wanted: bool
+
+
+@dataclass(frozen=True)
+class Image:
+    id: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Attached:
+    """An attachment with its volume's state."""
+
+    place: Place
+    state: str
+    volume_state: str
+    wished_at: datetime
+    forced: bool
+
+
+@dataclass(frozen=True)
+class Instance:
+    """`uncut`: a snapshot waits for the machine to be off before it is cut."""
+
+    id: str
+    state: str
+    boots: int
+    ran: bool
+    wished_at: datetime
+    grace: int
+    ended_at: datetime | None
+    vcpus: int
+    memory_mib: int
+    attached: tuple[Attached, ...]
+    scratch: tuple[Scratch, ...]
+    uncut: bool
+
+
+Seen = Volume | Snapshot | Image | Instance
+
+
+def look(tx: Transaction, id: str) -> Seen | None:
+    """The record of this id as the engine sees it, or None where there is none for the engine to mind."""
+    match ids.kind(id):
+        case "volume":
+            return _volume(tx, id)
+        case "snapshot":
+            return _snapshot(tx, id)
+        case "image":
+            state = tx.db.scalar(select(records.Image.state).where(records.Image.id == id))
+            return Image(id, state) if state else None
+        case "instance":
+            return _instance(tx, id)
+    return None
+
+
+def unsettled(tx: Transaction) -> list[str]:
+    """The ids of every record that is on its way somewhere, and of every instance that is to be on."""
+    found: list[str] = []
+    for record, states in (
+        (records.Volume, ("creating", "deleting")),
+        (records.Snapshot, ("pending", "deleting")),
+        (records.Image, ("pending",)),
+        (records.Instance, ("pending", "running", "stopping", "shutting-down")),
+    ):
+        found += tx.db.scalars(select(record.id).where(record.state.in_(states)))
+    found += tx.db.scalars(select(records.Attachment.instance_id).where(records.Attachment.state.in_(("attaching", "detaching", "busy"))))
+    return found
+
+
+def _volume(tx: Transaction, id: str) -> Volume | None:
+    row = tx.db.scalars(select(records.Volume).where(records.Volume.id == id)).one_or_none()
+    if row is None:
+        return None
+    waiting = select(records.Snapshot.id).where(
+        records.Snapshot.origin == id, records.Snapshot.state == "pending", records.Snapshot.cut.is_(False)
+    )
+    wanted = tx.db.scalar(waiting.limit(1)) is not None
+    return Volume(id, row.state, row.zone, row.size * volume_types.GIB, row.snapshot_id, wanted)
+
+
+def _snapshot(tx: Transaction, id: str) -> Snapshot | None:
+    row = tx.db.scalars(select(records.Snapshot).where(records.Snapshot.id == id)).one_or_none()
+    if row is None:
+        return None
+    making = select(records.Volume.id).where(records.Volume.snapshot_id == id, records.Volume.state == "creating")
+    copying = select(records.Snapshot.id).where(records.Snapshot.origin == id, records.Snapshot.cut.is_(False))
+    wanted = any(tx.db.scalar(query.limit(1)) is not None for query in (making, copying))
+    return Snapshot(id, row.state, row.zone, row.origin, row.cut, row.at_rest_of, wanted)
+
+
+def _instance(tx: Transaction, id: str) -> Instance | None:
+    row = tx.db.scalars(select(records.Instance).where(records.Instance.id == id)).one_or_none()
+    if row is None:
+        return None
+    volumes = {volume.id: volume for volume in tx.db.scalars(select(records.Volume).where(records.Volume.id.in_([a.volume_id for a in row.attachments])))}
+    attached = tuple(
+        Attached(Place(a.volume_id, volumes[a.volume_id].zone, a.slot), a.state, volumes[a.volume_id].state, a.wished_at, a.forced)
+        for a in row.attachments
+    )
+    scratch = tuple(Scratch(Place(disk["name"], row.zone, disk["slot"]), disk["size"] * volume_types.GIB) for disk in row.scratch)
+    waiting = exists().where(records.Snapshot.at_rest_of == id, records.Snapshot.state == "pending", records.Snapshot.cut.is_(False))
+    kind = instance_types.find(row.type)
+    return Instance(
+        id=id,
+        state=row.state,
+        boots=row.boots,
+        ran=row.ran,
+        wished_at=row.wished_at,
+        grace=row.grace,
+        ended_at=row.ended_at,
+        vcpus=kind.vcpus,
+        memory_mib=kind.memory_mib,
+        attached=attached,
+        scratch=scratch,
+        uncut=bool(tx.db.scalar(select(waiting))),
+    )

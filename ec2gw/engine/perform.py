@@ -1,0 +1,142 @@
+"""Doing a step: the host first, then the record. Both may be done again, so a process killed between them does no harm."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+
+from ec2gw.backend.ports import Disk, Hypervisor, Machine, VolumeStore
+from ec2gw.cloud import images, instances, snapshots, volumes
+from ec2gw.engine import steps
+from ec2gw.engine.steps import Step
+from ec2gw.state import records
+from ec2gw.state.session import Database
+
+Done = Callable[[Step], None]
+
+
+class Performer:
+    """The engine's hands: the database, the stores by zone, the hypervisor.
+
+    `halfway(step)` is called when the host's part of a step is done and the record does not say so yet.
+    """
+
+    def __init__(self, database: Database, stores: Mapping[str, VolumeStore], hypervisor: Hypervisor, halfway: Done) -> None:
+        self._database = database
+        self._stores = stores
+        self._hypervisor = hypervisor
+        self._halfway = halfway
+        # Where a volume's bytes are may change with a snapshot of it: nobody may start or plug with what was true before.
+        self._sources = threading.Lock()
+
+    def do(self, step: Step) -> None:
+        """Do one step. Raises ports.HostError where the host cannot now."""
+        match step:
+            case steps.CreateVolume(volume, zone, size, origin):
+                self._stores[zone].create(volume, size, origin)
+                self._note(step, volumes.created, volume)
+            case steps.RemoveVolume(volume, zone):
+                self._stores[zone].remove(volume)
+                self._note(step, volumes.removed, volume)
+            case steps.CutSnapshot(snapshot, volume, zone):
+                self._cut(snapshot, volume, zone)
+                self._note(step, snapshots.was_cut, snapshot)
+            case steps.CopySnapshot(snapshot, origin, zone):
+                self._stores[zone].copy(origin, snapshot)
+                self._note(step, snapshots.was_cut, snapshot)
+            case steps.CompleteSnapshot(snapshot, zone):
+                self._stores[zone].settle(snapshot)
+                self._note(step, snapshots.completed, snapshot)
+            case steps.RemoveSnapshot(snapshot, zone):
+                self._stores[zone].remove(snapshot)
+                self._note(step, snapshots.removed, snapshot)
+            case steps.SettleImage(image):
+                self._note(step, images.settle, image)
+            case steps.Start():
+                self._start(step)
+            case steps.NoteStarted(instance, disks):
+                self._note(step, instances.started, instance, disks)
+            case steps.NoteFailed(instance):
+                self._note(step, instances.failed, instance, instances.BAD_VOLUME)
+            case steps.NoteHalted(instance, by_guest):
+                self._note(step, instances.halted, instance, by_guest=by_guest)
+            case steps.PressButton(instance):
+                self._hypervisor.press_power_button(instance)
+            case steps.PowerOff(instance):
+                self._hypervisor.power_off(instance)
+            case steps.Resume(instance):
+                self._hypervisor.resume(instance)
+            case steps.Plug(instance, place):
+                with self._sources:
+                    self._hypervisor.plug(instance, self._disk(place))
+                self._note(step, volumes.plugged, place.disk)
+            case steps.NotePlugged(volume):
+                self._note(step, volumes.plugged, volume)
+            case steps.Unplug(instance, volume, force):
+                self._hypervisor.unplug(instance, volume, force=force)
+            case steps.NoteWithheld(volume):
+                self._note(step, volumes.withheld, volume)
+            case steps.NoteUnplugged(volume):
+                self._note(step, volumes.unplugged, volume)
+            case steps.NoteStopped(instance, scratch):
+                self._remove_scratch(scratch)
+                self._note(step, instances.stopped, instance)
+            case steps.RemoveMachine(instance):
+                self.listen(instance)
+                self._hypervisor.remove(instance)
+            case steps.NoteEnded(instance, scratch):
+                self._remove_scratch(scratch)
+                self._note(step, instances.ended, instance)
+            case steps.Forget(instance):
+                self._note(step, instances.forget, instance)
+            case _:
+                raise AssertionError(f"no hand for {step}")
+
+    def give_up(self, id: str, state: str, reason: str) -> None:
+        """The host will not do it: say so in the record, where the record can say so. What is to go is tried on and on."""
+        with self._database.write() as tx:
+            match id.split("-")[0], state:
+                case "vol", "creating":
+                    volumes.failed(tx, id)
+                case "snap", "pending":
+                    snapshots.failed(tx, id, reason)
+                case "i", "pending":
+                    instances.failed(tx, id, instances.BY_HOST)
+
+    def listen(self, instance: str) -> None:
+        """Write down the newest console text of an instance."""
+        text = self._hypervisor.console(instance)
+        with self._database.write() as tx:
+            instances.heard(tx, instance, text)
+
+    def _note(self, step: Step, fact: Callable[..., object], *words: object, **more: object) -> None:
+        self._halfway(step)
+        with self._database.write() as tx:
+            fact(tx, *words, **more)
+
+    def _cut(self, snapshot: str, volume: str, zone: str) -> None:
+        with self._sources:
+            self._stores[zone].snapshot(volume, snapshot)
+            with self._database.read() as tx:
+                row = tx.db.get(records.Attachment, volume)
+                where = (row.instance_id, row.slot) if row else None
+            if where is None:
+                return
+            instance, slot = where
+            domain = self._hypervisor.observe(instance)
+            if domain is not None and domain.state != "off" and volume in domain.disks:
+                self._hypervisor.switch(instance, [self._disk(steps.Place(volume, zone, slot))])
+
+    def _start(self, step: steps.Start) -> None:
+        for scratch in step.scratch:
+            self._stores[scratch.place.zone].create(scratch.place.disk, scratch.size)
+        with self._sources:
+            disks = tuple(self._disk(place) for place in (*step.volumes, *(scratch.place for scratch in step.scratch)))
+            self._hypervisor.start(Machine(step.instance, step.generation, step.vcpus, step.memory_mib, disks))
+
+    def _disk(self, place: steps.Place) -> Disk:
+        return Disk(place.disk, self._stores[place.zone].source(place.disk), place.slot)
+
+    def _remove_scratch(self, scratch: Iterable[steps.Scratch]) -> None:
+        for disk in scratch:
+            self._stores[disk.place.zone].remove(disk.place.disk)

@@ -1,0 +1,126 @@
+"""The next step for a record, given what is seen of it and of its machine. Pure: no clock, no host, no record is touched here.
+
+A plan never remembers: whatever was done before shows in the record or in the machine, so a process killed after any step
+finds the same next step again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ec2gw.backend.ports import Domain
+from ec2gw.engine import observe, steps
+from ec2gw.engine.steps import Step
+from ec2gw.model import lifecycle
+
+ASK_AGAIN = 3.0  # a button press or an unplug may be lost while the guest boots
+LOOK_AGAIN = 0.5  # for a machine to be off
+KEEP_TERMINATED = timedelta(hours=1)
+
+
+def volume(seen: observe.Volume) -> Step | None:
+    """Make it, or remove it once no snapshot needs it any more."""
+    match seen.state:
+        case "creating":
+            return steps.CreateVolume(seen.id, seen.zone, seen.size, seen.origin)
+        case "deleting" if not seen.wanted:
+            return steps.RemoveVolume(seen.id, seen.zone)
+    return None
+
+
+def snapshot(seen: observe.Snapshot, domain: Domain | None) -> Step | None:
+    """Cut it (with its machine off where it must be at rest), settle it, or remove it."""
+    match seen.state:
+        case "pending" if seen.cut:
+            return steps.CompleteSnapshot(seen.id, seen.zone)
+        case "pending" if seen.origin and seen.origin.startswith("snap-"):
+            return steps.CopySnapshot(seen.id, seen.origin, seen.zone)
+        case "pending" if seen.origin:
+            if seen.machine and domain is not None and domain.state != "off":
+                return steps.Rest(LOOK_AGAIN)
+            return steps.CutSnapshot(seen.id, seen.origin, seen.zone)
+        case "deleting" if not seen.wanted:
+            return steps.RemoveSnapshot(seen.id, seen.zone)
+    return None
+
+
+def image(seen: observe.Image) -> Step | None:
+    """Whether its snapshots are there is for the record to say."""
+    return steps.SettleImage(seen.id) if seen.state == "pending" else None
+
+
+def instance(seen: observe.Instance, domain: Domain | None, now: datetime, patience: float) -> Step | None:
+    """Bring the machine to where the state wants it: on, off or gone."""
+    if domain is not None and domain.state == "paused":
+        return steps.Resume(seen.id)
+    on = domain is not None and domain.state == "running"
+    match lifecycle.INSTANCE_GOAL[seen.state]:
+        case "on" if domain is not None and on and domain.generation >= seen.boots:
+            return _tend(seen, domain, now, patience)
+        case "on" if on:
+            return _bring_down(seen, now)  # a reboot: this machine is of an earlier boot
+        case "on":
+            return _bring_up(seen, domain)
+        case "off" if on:
+            return _bring_down(seen, now)
+        case "off" if seen.state == "stopping":
+            return steps.NoteStopped(seen.id, seen.scratch)
+        case "off":
+            return _let_go(seen)
+        case "gone" if on:
+            return _bring_down(seen, now)
+        case "gone" if domain is not None:
+            return steps.RemoveMachine(seen.id)
+        case "gone" if seen.state == "shutting-down":
+            return steps.NoteEnded(seen.id, seen.scratch)
+    assert seen.ended_at is not None
+    left = (seen.ended_at + KEEP_TERMINATED - now).total_seconds()
+    return steps.Rest(left) if left > 0 else steps.Forget(seen.id)
+
+
+def _bring_up(seen: observe.Instance, domain: Domain | None) -> Step | None:
+    if domain is not None and domain.generation >= seen.boots:  # it was on, and went off by itself
+        if seen.state == "pending":
+            return steps.NoteStarted(seen.id, frozenset(row.place.disk for row in seen.attached))
+        return steps.NoteHalted(seen.id, by_guest=domain.shutdown == "guest")
+    if any(row.volume_state == "error" for row in seen.attached):
+        return steps.NoteFailed(seen.id)
+    if seen.uncut or any(row.volume_state == "creating" for row in seen.attached):
+        return None  # the snapshot or volume will wake us
+    if step := _let_go(seen):
+        return step
+    volumes = tuple(row.place for row in seen.attached)
+    return steps.Start(seen.id, seen.boots, seen.vcpus, seen.memory_mib, volumes, seen.scratch)
+
+
+def _bring_down(seen: observe.Instance, now: datetime) -> Step:
+    left = (seen.wished_at + timedelta(seconds=seen.grace) - now).total_seconds()
+    return steps.PressButton(seen.id, min(ASK_AGAIN, left)) if left > 0 else steps.PowerOff(seen.id)
+
+
+def _tend(seen: observe.Instance, domain: Domain, now: datetime, patience: float) -> Step | None:
+    """A running machine: its disks follow the attachments."""
+    if seen.state == "pending":
+        return steps.NoteStarted(seen.id, domain.disks)
+    asking: Step | None = None
+    for row in seen.attached:
+        plugged = row.place.disk in domain.disks
+        match row.state:
+            case "attaching" | "attached" if not plugged:
+                return steps.Plug(seen.id, row.place)
+            case "attaching":
+                return steps.NotePlugged(row.place.disk)
+            case "detaching" | "busy" if not plugged:
+                return steps.NoteUnplugged(row.place.disk)
+            case "detaching" | "busy":
+                waited = (now - row.wished_at).total_seconds() - patience
+                if waited > 2 * ASK_AGAIN and row.state == "detaching":
+                    return steps.NoteWithheld(row.place.disk)
+                asking = steps.Unplug(seen.id, row.place.disk, force=row.forced or waited >= 0, wait=ASK_AGAIN)
+    return asking
+
+
+def _let_go(seen: observe.Instance) -> Step | None:
+    """With no machine on, a volume that is to leave has left."""
+    leaving = (row.place.disk for row in seen.attached if row.state in ("detaching", "busy"))
+    return next((steps.NoteUnplugged(disk) for disk in leaving), None)

@@ -1,0 +1,189 @@
+"""What the engine can do next, as plain data. `plan` chooses a step, `perform` does it.
+
+`wait` is how long the engine then lets the record rest, in seconds: what was asked of a guest takes its time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Step:
+    """The base of all steps; `name` is for logs and metrics."""
+
+    wait: ClassVar[float] = 0.0
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+
+@dataclass(frozen=True)
+class Place:
+    """A disk's place in a machine: the store's name of it, the zone whose store has it, the slot."""
+
+    disk: str
+    zone: str
+    slot: int
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """An instance-store disk: it is made when its machine starts. `size` is bytes."""
+
+    place: Place
+    size: int
+
+
+# -- volumes and snapshots --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CreateVolume(Step):
+    volume: str
+    zone: str
+    size: int
+    origin: str | None
+
+
+@dataclass(frozen=True)
+class RemoveVolume(Step):
+    volume: str
+    zone: str
+
+
+@dataclass(frozen=True)
+class CutSnapshot(Step):
+    snapshot: str
+    volume: str
+    zone: str
+
+
+@dataclass(frozen=True)
+class CopySnapshot(Step):
+    snapshot: str
+    origin: str
+    zone: str
+
+
+@dataclass(frozen=True)
+class CompleteSnapshot(Step):
+    snapshot: str
+    zone: str
+
+
+@dataclass(frozen=True)
+class RemoveSnapshot(Step):
+    snapshot: str
+    zone: str
+
+
+@dataclass(frozen=True)
+class SettleImage(Step):
+    image: str
+
+
+# -- instances ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Start(Step):
+    instance: str
+    generation: int
+    vcpus: int
+    memory_mib: int
+    volumes: tuple[Place, ...]
+    scratch: tuple[Scratch, ...]
+
+
+@dataclass(frozen=True)
+class NoteStarted(Step):
+    instance: str
+    disks: frozenset[str]
+
+
+@dataclass(frozen=True)
+class NoteFailed(Step):
+    instance: str
+
+
+@dataclass(frozen=True)
+class NoteHalted(Step):
+    instance: str
+    by_guest: bool
+
+
+@dataclass(frozen=True)
+class PressButton(Step):
+    instance: str
+    wait: float
+
+
+@dataclass(frozen=True)
+class PowerOff(Step):
+    instance: str
+
+
+@dataclass(frozen=True)
+class Resume(Step):
+    instance: str
+
+
+@dataclass(frozen=True)
+class Plug(Step):
+    instance: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class NotePlugged(Step):
+    volume: str
+
+
+@dataclass(frozen=True)
+class Unplug(Step):
+    instance: str
+    volume: str
+    force: bool
+    wait: float
+
+
+@dataclass(frozen=True)
+class NoteWithheld(Step):
+    volume: str
+
+
+@dataclass(frozen=True)
+class NoteUnplugged(Step):
+    volume: str
+
+
+@dataclass(frozen=True)
+class NoteStopped(Step):
+    instance: str
+    scratch: tuple[Scratch, ...]
+
+
+@dataclass(frozen=True)
+class RemoveMachine(Step):
+    instance: str
+
+
+@dataclass(frozen=True)
+class NoteEnded(Step):
+    instance: str
+    scratch: tuple[Scratch, ...]
+
+
+@dataclass(frozen=True)
+class Forget(Step):
+    instance: str
+
+
+@dataclass(frozen=True)
+class Rest(Step):
+    """Nothing to do for a while."""
+
+    wait: float
