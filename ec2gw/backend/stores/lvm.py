@@ -1,0 +1,210 @@
+"""Volumes as thin logical volumes of one LVM pool; it must not know who runs on them.
+
+A disk is the LV of the same name with the tag `ec2gw`, which it gets last: an LV without it is one that a killed process left
+half made, and the same verb finishes it. LVM's own metadata is the only memory. Sizes are rounded up to whole extents by LVM.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ec2gw.backend import command, images, ports
+from ec2gw.backend.stores.folder import checked
+
+# Percents of a pool's data and metadata space above which nothing new is made: the rest is for the volumes that are there.
+_DATA_LIMIT = 98.0
+_METADATA_LIMIT = 95.0
+_UDEV = Path("/run/udev/control")
+_FILLING = "filling-"
+_VOLUME = ("--addtag", "ec2gw", "--addtag", "ec2gw.kind=volume")
+_SNAPSHOT = ("--addtag", "ec2gw", "--addtag", "ec2gw.kind=snapshot")
+_COLUMNS = "lv_name,lv_tags,lv_size,lv_active,lv_device_open,lv_suspended,pool_lv,data_percent,metadata_percent,zero,lv_when_full"
+
+
+@dataclass(frozen=True)
+class _Volume:
+    """A thin LV of the pool: bytes, and what LVM says of it now."""
+
+    size: int
+    tagged: bool
+    active: bool
+    open: bool
+    suspended: bool
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """The pool: bytes, percents used, and the two settings that matter."""
+
+    size: int
+    data_percent: float
+    metadata_percent: float
+    zero: str
+    when_full: str
+
+
+class LvmStore:
+    """The thin pool `vg/pool`, which must exist. See `ports.VolumeStore`.
+
+    Raises a final HostError at once when the pool would show a new volume old data of another (`zero` off), or would let a full
+    pool hang its writers (`errorwhenfull` off).
+    """
+
+    def __init__(self, vg: str, pool: str) -> None:
+        self._vg = vg
+        self._pool = pool
+        self._lock = threading.Lock()
+        found, volumes = self._report()
+        if found.zero != "zero":
+            raise ports.HostError(f"set `lvchange --zero y {vg}/{pool}`: new volumes would show old data", final=True)
+        if found.when_full != "error":
+            raise ports.HostError(f"set `lvchange --errorwhenfull y {vg}/{pool}`: a full pool would hang machines", final=True)
+        for name, volume in volumes.items():
+            if volume.suspended:  # an lvcreate was killed in the middle of a snapshot; whoever writes there waits
+                self._lvm("lvchange", "--refresh", self._path(name))
+
+    def observe(self) -> Mapping[str, int]:
+        with self._lock:
+            volumes = self._report()[1]
+        return {name: volume.size for name, volume in volumes.items() if volume.tagged and not name.startswith(_FILLING)}
+
+    def create(self, name: str, size: int, origin: str | None = None) -> None:
+        with self._lock:
+            pool, volumes = self._report()
+            made = volumes.get(checked(name))
+            if made is not None and made.tagged:
+                return
+            base = None if origin is None else self._found(volumes, origin)
+            if base is not None and size < base.size:
+                raise ports.HostError(f"{name} of {size} bytes is smaller than its origin {origin}", final=True)
+            if made is None:
+                self._need_space(pool)
+                if base is None:
+                    self._lvm("lvcreate", "-V", f"{size}b", "-T", f"{self._vg}/{self._pool}", "-n", name)
+                else:
+                    self._lvm("lvcreate", "-s", "-kn", "-prw", "-n", name, self._path(str(origin)))
+            begun = made or base
+            if begun is not None and begun.size < size:
+                self._lvm("lvextend", "-L", f"{size}b", self._path(name))
+            self._lvm("lvchange", *_VOLUME, self._path(name))
+
+    def snapshot(self, volume: str, name: str) -> None:
+        with self._lock:
+            pool, volumes = self._report()
+            made = volumes.get(checked(name))
+            if made is None:
+                self._found(volumes, volume)
+                self._need_space(pool)
+                self._lvm("lvcreate", "-s", "-pr", *_SNAPSHOT, "-n", name, self._path(volume))
+            elif not made.tagged:
+                self._lvm("lvchange", *_SNAPSHOT, self._path(name))
+
+    def copy(self, origin: str, name: str) -> None:
+        """A thin snapshot of the snapshot."""
+        self.snapshot(origin, name)
+
+    def settle(self, snapshot: str) -> None:
+        """Nothing is owed: a thin snapshot depends on no other LV."""
+
+    def grow(self, name: str, size: int) -> None:
+        with self._lock:
+            if self._found(self._report()[1], name).size < size:
+                self._lvm("lvextend", "-L", f"{size}b", self._path(name))
+
+    def remove(self, name: str) -> None:
+        with self._lock:
+            volumes = self._report()[1]
+            for gone in (checked(name), _FILLING + name):
+                if gone not in volumes:
+                    continue
+                if volumes[gone].open:
+                    raise ports.HostError(f"{gone} is in use")
+                self._lvm("lvremove", "-y", self._path(gone))
+
+    def source(self, name: str) -> ports.Source:
+        """Activates the LV when it is not: after a restart of the host, and always for a snapshot."""
+        device = Path("/dev", self._vg, checked(name))
+        if not device.exists():
+            with self._lock:
+                self._found(self._report()[1], name)
+                self._lvm("lvchange", "-ay", "-K", self._path(name))
+        return ports.BlockDevice(device)
+
+    def fill(self, name: str, image: Path, image_format: str, progress: Callable[[float], None]) -> None:
+        """Written into an LV of another name, which is renamed when whole; what a killed fill left is removed by the next, or by
+        `remove`."""
+        filling = _FILLING + checked(name)
+        info = images.accepted(image, image_format)
+        with self._lock:
+            pool, volumes = self._report()
+            if name in volumes:
+                return
+            self._need_space(pool)
+            if filling in volumes:
+                self._lvm("lvremove", "-y", self._path(filling))
+            size = images.whole_gib(info.virtual_size)
+            self._lvm("lvcreate", "-V", f"{size}b", "-T", f"{self._vg}/{self._pool}", "-n", filling)
+        images.convert(image, info, Path("/dev", self._vg, filling), "raw", progress, existing=True)
+        with self._lock:
+            self._lvm("lvchange", "-an", self._path(filling))
+            self._lvm("lvchange", "-pr", self._path(filling))
+            self._lvm("lvchange", "-ky", *_SNAPSHOT, self._path(filling))
+            self._lvm("lvrename", self._path(filling), self._path(name))
+
+    def capacity(self) -> tuple[int, int]:
+        with self._lock:
+            pool = self._report()[0]
+        return pool.size, int(pool.size * (100 - pool.data_percent) / 100)
+
+    def _path(self, name: str) -> str:
+        return f"{self._vg}/{name}"
+
+    def _found(self, volumes: Mapping[str, _Volume], name: str) -> _Volume:
+        found = volumes.get(checked(name))
+        if found is None or not found.tagged:
+            raise ports.HostError(f"there is no disk {name}", final=True)
+        return found
+
+    def _need_space(self, pool: _Pool) -> None:
+        for what, used, limit in (
+            ("data", pool.data_percent, _DATA_LIMIT),
+            ("metadata", pool.metadata_percent, _METADATA_LIMIT),
+        ):
+            if used >= limit:
+                raise ports.HostError(f"the thin pool {self._vg}/{self._pool} is full: {used:.1f} % of its {what}", final=True)
+
+    def _report(self) -> tuple[_Pool, dict[str, _Volume]]:
+        """The pool and its thin LVs by name."""
+        text = self._lvm("lvs", "--reportformat", "json", "--units", "b", "--nosuffix", "-o", _COLUMNS, self._vg)
+        pool: _Pool | None = None
+        volumes = {}
+        for row in json.loads(text)["report"][0]["lv"]:
+            if row["lv_name"] == self._pool and not row["pool_lv"]:
+                pool = _Pool(
+                    int(row["lv_size"]),
+                    float(row["data_percent"] or 0),
+                    float(row["metadata_percent"] or 0),
+                    row["zero"],
+                    row["lv_when_full"],
+                )
+            elif row["pool_lv"] == self._pool:
+                volumes[row["lv_name"]] = _Volume(
+                    int(row["lv_size"]),
+                    "ec2gw" in row["lv_tags"].split(","),
+                    row["lv_active"] == "active",
+                    row["lv_device_open"] == "open",
+                    row["lv_suspended"] == "suspended",
+                )
+        if pool is None:
+            raise ports.HostError(f"there is no thin pool {self._vg}/{self._pool}", final=True)
+        return pool, volumes
+
+    def _lvm(self, program: str, *arguments: str) -> str:
+        # Without a udevd, device-mapper must make its nodes itself or wait for ever.
+        environment = {} if _UDEV.exists() else {"DM_DISABLE_UDEV": "1"}
+        environment["LVM_SUPPRESS_FD_WARNINGS"] = "1"
+        return command.run([program, *([] if program == "lvs" else ["-qq"]), *arguments], environment=environment)
