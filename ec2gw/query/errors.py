@@ -1,0 +1,447 @@
+"""EC2's error codes, texts and HTTP statuses: the one table from the house's refusals to what EC2 says. Knows no HTTP, no XML.
+
+To add a refusal, add a row to `ROWS`; a new kind of resource is a row of `KINDS`. A refusal without a row is a bug and raises
+`KeyError`, as does a template whose facts were not given. Sources are AWS's error reference and answers recorded from AWS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ec2gw.model import errors
+
+# Every code that is not answered with 400. EC2 never uses 404 or 409 for a resource.
+STATUS = {
+    "AuthFailure": 401,
+    "Blocked": 403,
+    "MissingAuthenticationToken": 403,
+    "OptInRequired": 403,
+    "PendingVerification": 403,
+    "UnauthorizedOperation": 403,
+    "DryRunOperation": 412,
+    "InternalError": 500,
+    "InternalFailure": 500,
+    "InsufficientInstanceCapacity": 500,
+    "EC2ThrottledException": 503,
+    "RequestLimitExceeded": 503,
+    "ServiceUnavailable": 503,
+    "Unavailable": 503,
+}
+
+
+class Fault(Exception):
+    """An answer that is an EC2 error. `status` is the code's own (`STATUS`, else 400) unless it is said."""
+
+    def __init__(self, code: str, message: str, status: int | None = None) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.status = STATUS.get(code, 400) if status is None else status
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What EC2 says of a bad id of one kind of resource. `many` is said of several ids; without it the first one is named."""
+
+    malformed: tuple[str, str]
+    absent: str
+    one: str
+    many: str | None = None
+
+
+def _expecting(code: str, prefix: str) -> tuple[str, str]:
+    return code, f'Invalid id: "{{id}}" (expecting "{prefix}-...")'
+
+
+def _value(prefix: str) -> tuple[str, str]:
+    return "InvalidParameterValue", f"Value ({{id}}) for parameter {{parameter}} is invalid. Expected: '{prefix}-...'."
+
+
+# By the kind's name, as `model.ids.KINDS` has it, and a few things that are named by other words than an id of ours.
+KINDS = {
+    "instance": Kind(
+        _expecting("InvalidInstanceID.Malformed", "i"),
+        "InvalidInstanceID.NotFound",
+        "The instance ID '{ids}' does not exist",
+        "The instance IDs '{ids}' do not exist",
+    ),
+    "reservation": Kind(
+        _expecting("InvalidReservationID.Malformed", "r"),
+        "InvalidReservationID.NotFound",
+        "The reservation ID '{ids}' does not exist",
+    ),
+    "volume": Kind(_value("vol"), "InvalidVolume.NotFound", "The volume '{ids}' does not exist."),
+    "snapshot": Kind(_value("snap"), "InvalidSnapshot.NotFound", "The snapshot '{ids}' does not exist."),
+    "image": Kind(
+        _expecting("InvalidAMIID.Malformed", "ami"),
+        "InvalidAMIID.NotFound",
+        "The image id '[{ids}]' does not exist",
+        "The image ids '[{ids}]' do not exist",
+    ),
+    "key-pair": Kind(_value("key"), "InvalidKeyPair.NotFound", "The key pair '{ids}' does not exist"),
+    "security-group": Kind(
+        _expecting("InvalidGroupId.Malformed", "sg"),
+        "InvalidGroup.NotFound",
+        "The security group '{ids}' does not exist",
+    ),
+    "security-group-rule": Kind(
+        _expecting("InvalidSecurityGroupRuleId.Malformed", "sgr"),
+        "InvalidSecurityGroupRuleId.NotFound",
+        "The security group rule ID '{ids}' does not exist",
+    ),
+    "network-interface": Kind(
+        _expecting("InvalidNetworkInterfaceID.Malformed", "eni"),
+        "InvalidNetworkInterfaceID.NotFound",
+        "The networkInterface ID '{ids}' does not exist",
+    ),
+    "network-interface-attachment": Kind(
+        _expecting("InvalidNetworkInterfaceAttachmentId.Malformed", "eni-attach"),
+        "InvalidAttachmentID.NotFound",
+        "The network interface attachment '{ids}' does not exist.",
+    ),
+    "vpc": Kind(_expecting("InvalidVpcID.Malformed", "vpc"), "InvalidVpcID.NotFound", "The vpc ID '{ids}' does not exist"),
+    "subnet": Kind(
+        _expecting("InvalidSubnetID.Malformed", "subnet"), "InvalidSubnetID.NotFound", "The subnet ID '{ids}' does not exist"
+    ),
+    "route-table": Kind(
+        _expecting("InvalidRouteTableId.Malformed", "rtb"),
+        "InvalidRouteTableID.NotFound",
+        "The routeTable ID '{ids}' does not exist",
+    ),
+    "route-table-association": Kind(
+        _value("rtbassoc"), "InvalidAssociationID.NotFound", "The association ID '{ids}' does not exist"
+    ),
+    "internet-gateway": Kind(
+        _expecting("InvalidInternetGatewayId.Malformed", "igw"),
+        "InvalidInternetGatewayID.NotFound",
+        "The internetGateway ID '{ids}' does not exist",
+    ),
+    "network-acl": Kind(
+        _expecting("InvalidNetworkAclId.Malformed", "acl"),
+        "InvalidNetworkAclID.NotFound",
+        "The networkAcl ID '{ids}' does not exist",
+    ),
+    "dhcp-options": Kind(
+        _expecting("InvalidDhcpOptionsId.Malformed", "dopt"),
+        "InvalidDhcpOptionsID.NotFound",
+        "The dhcpOption ID '{ids}' does not exist",
+    ),
+    "elastic-ip": Kind(_value("eipalloc"), "InvalidAllocationID.NotFound", "The allocation ID '{ids}' does not exist"),
+    "elastic-ip-association": Kind(
+        _value("eipassoc"), "InvalidAssociationID.NotFound", "The association ID '{ids}' does not exist"
+    ),
+    "address": Kind(
+        ("InvalidParameterValue", "Value ({id}) for parameter {parameter} is invalid. Invalid IPv4 address."),
+        "InvalidAddress.NotFound",
+        "Address '{ids}' not found.",
+    ),
+    "launch-template": Kind(
+        _expecting("InvalidLaunchTemplateId.Malformed", "lt"),
+        "InvalidLaunchTemplateId.NotFound",
+        "The specified launch template, with template ID {ids}, does not exist.",
+    ),
+    "launch-template-name": Kind(
+        (
+            "InvalidLaunchTemplateName.MalformedException",
+            "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and the following"
+            " characters: - ( ) . / _.",
+        ),
+        "InvalidLaunchTemplateName.NotFoundException",
+        "The specified launch template, with template name {ids}, does not exist.",
+        "At least one of the launch templates specified in the request does not exist.",
+    ),
+    "placement-group": Kind(
+        _expecting("InvalidPlacementGroupId.Malformed", "pg"),
+        "InvalidPlacementGroup.Unknown",
+        "The Placement Group '{ids}' is unknown.",
+    ),
+    "replace-root-volume-task": Kind(
+        _value("replacevol"),
+        "InvalidReplaceRootVolumeTaskId.NotFound",
+        "The replace root volume task ID '{ids}' does not exist",
+    ),
+    "zone": Kind(
+        ("InvalidParameterValue", "Invalid availability zone: [{id}]"),
+        "InvalidZone.NotFound",
+        "The zone '{ids}' does not exist.",
+    ),
+}
+
+# slug -> (code, text). Facts are named in braces.
+ROWS = {
+    # said by any action
+    "not-implemented": ("UnsupportedOperation", "The action {action} is not supported by this endpoint."),
+    "unsupported": ("UnsupportedOperation", "{message}"),
+    "missing-parameter": ("MissingParameter", "The request must contain the parameter {parameter}"),
+    "invalid-value": ("InvalidParameterValue", "Value ({value}) for parameter {parameter} is invalid. {why}"),
+    "bad-value": ("InvalidParameterValue", "Invalid value '{value}' for {parameter}."),
+    "invalid-combination": ("InvalidParameterCombination", "{message}"),
+    "parameter-conflict": (
+        "InvalidParameterCombination",
+        "The parameter {parameter} cannot be used with the parameter {other}",
+    ),
+    "parameter-dependency": ("InvalidParameterDependency", "The parameter {parameter} requires the parameter {other} to be set."),
+    "invalid-request": ("InvalidRequest", "The request received was invalid"),
+    "dry-run": ("DryRunOperation", "Request would have succeeded, but DryRun flag is set."),
+    "not-permitted": ("UnauthorizedOperation", "You are not authorized to perform this operation."),
+    "not-owner": ("AuthFailure", "Not authorized for {what}:{id}"),
+    "token-mismatch": (
+        "IdempotentParameterMismatch",
+        "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+    ),
+    "token-instance-terminated": (
+        "IdempotentInstanceTerminated",
+        "The instance of this idempotent request has been terminated.",
+    ),
+    "invalid-next-token": ("InvalidNextToken", "The token '{token}' is invalid."),
+    "max-results-too-low": (
+        "InvalidParameterValue",
+        "Value ( {value} ) for parameter maxResults is invalid. Expecting a value greater than {minimum}.",
+    ),
+    "invalid-filter": ("InvalidParameterValue", "The filter '{name}' is invalid"),
+    "too-many-filters": ("FilterLimitExceeded", "The request has more filters or filter values than allowed."),
+    "invalid-account": ("InvalidUserID.Malformed", 'Invalid user id: "{id}"'),
+    # tags
+    "invalid-id": ("InvalidID", "The ID '{id}' is not valid"),
+    "tag-reserved": ("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use"),
+    "tag-key-empty": ("InvalidParameterValue", "Tag key cannot be empty"),
+    "tag-key-too-long": ("InvalidParameterValue", "Tag key exceeds the maximum length of 127 characters"),
+    "tag-value-too-long": ("InvalidParameterValue", "Tag value exceeds the maximum length of 255 characters"),
+    "tag-value-missing": ("InvalidParameterValue", "Tag value cannot be null. Use empty string instead."),
+    "tag-duplicate": ("InvalidParameterValue", "Duplicate tag key '{key}' specified."),
+    "too-many-tags": ("TagLimitExceeded", "The maximum number of Tags for a resource has been reached."),
+    "tag-type-invalid": ("InvalidParameterValue", "'{type}' is not a valid taggable resource type for this operation."),
+    "tag-specification-empty": ("InvalidParameterValue", "Tag specification must have at least one tag"),
+    # block device mappings
+    "mapping-device-missing": ("InvalidBlockDeviceMapping", "Missing device name"),
+    "mapping-device-invalid": ("InvalidBlockDeviceMapping", "Invalid device name {device}"),
+    "mapping-device-duplicate": (
+        "InvalidBlockDeviceMapping",
+        "The device '{device}' is used in more than one block-device mapping",
+    ),
+    "mapping-no-size": ("InvalidBlockDeviceMapping", "Either snapshot ID or volume size must be provided for: {devices}"),
+    "mapping-size-missing": ("MissingParameter", "The request must contain the parameter size or snapshotId"),
+    "mapping-size-below-snapshot": (
+        "InvalidBlockDeviceMapping",
+        "Volume of size {size}GB is smaller than snapshot '{snapshot}', expect size >= {minimum}GB",
+    ),
+    "mapping-root-snapshot": ("InvalidBlockDeviceMapping", "snapshotId cannot be modified on root device"),
+    "mapping-ephemeral-snapshot": ("InvalidBlockDeviceMapping", "snapshotId can only be modified on EBS devices"),
+    "mapping-root-removed": ("InvalidBlockDeviceMapping", "The root device '{device}' cannot be removed"),
+    "mapping-encrypted-snapshot": (
+        "InvalidParameter",
+        "Parameter encrypted is invalid. You cannot specify the encrypted flag if specifying a snapshot id in a block device"
+        " mapping.",
+    ),
+    "mapping-invalid": ("InvalidBlockDeviceMapping", "{message}"),
+    "mapping-too-many-volumes": ("AttachmentLimitExceeded", "An instance can have at most {maximum} volumes attached."),
+    # volumes
+    "volume-size-missing": ("MissingParameter", "The request must contain the parameter size/snapshot"),
+    "volume-size-below-snapshot": (
+        "InvalidParameterValue",
+        "The requested size is smaller than the snapshot {snapshot}, expect size >= {minimum}GB",
+    ),
+    "volume-too-small": ("InvalidParameterValue", "Volume of {size}GiB is too small; minimum is {minimum}GiB."),
+    "volume-too-large": ("InvalidParameterValue", "Volume of {size}GiB is too large; maximum is {maximum}GiB."),
+    "volume-type-unknown": ("UnknownVolumeType", "The volume type '{type}' is unknown."),
+    "iops-missing": ("InvalidParameterCombination", "The parameter iops must be specified for {type} volumes."),
+    "iops-unsupported": ("InvalidParameterCombination", "The parameter iops is not supported for {type} volumes."),
+    "iops-too-low": ("InvalidParameterValue", "Volume iops of {iops} is too low; minimum is {minimum}."),
+    "iops-too-high": ("InvalidParameterValue", "Volume iops of {iops} is too high; maximum is {maximum}"),
+    "iops-ratio": (
+        "InvalidParameterCombination",
+        "Iops to volume size ratio of {ratio:.6f} is too high; maximum is {maximum:.6f} iops per GiB.",
+    ),
+    "throughput-unsupported": ("InvalidParameterCombination", "throughput can only be specified for volumeType gp3."),
+    "throughput-out-of-range": (
+        "InvalidParameterValue",
+        "Volume throughput of {throughput} is out of range; it must be {minimum} to {maximum}.",
+    ),
+    "throughput-ratio": (
+        "InvalidParameterCombination",
+        "Throughput (MiBps) to iops ratio of {ratio:.6f} is too high; maximum is {maximum:.6f} MiBps per iops.",
+    ),
+    "volume-in-use": ("VolumeInUse", "Volume {volume} is currently attached to {instance}"),
+    "volume-attached": ("VolumeInUse", "{volume} is already attached to an instance"),
+    "volume-not-available": ("IncorrectState", "{volume} is not 'available'."),
+    "volume-not-attached": ("IncorrectState", "Volume '{volume}' is in the 'available' state."),
+    "volume-wrong-state": ("IncorrectState", "Volume '{volume}' is in the '{state}' state."),
+    "volume-other-zone": (
+        "InvalidVolume.ZoneMismatch",
+        "The volume '{volume}' is not in the same availability zone as instance '{instance}'",
+    ),
+    "volume-limit": ("VolumeLimitExceeded", "You have reached the maximum number of volumes."),
+    "volume-not-shrinkable": ("InvalidParameterValue", "New size cannot be smaller than existing size"),
+    "volume-being-modified": (
+        "IncorrectModificationState",
+        "Volume {volume} cannot be modified in modification state {state}",
+    ),
+    "volume-modified-too-often": (
+        "VolumeModificationRateExceeded",
+        "You've reached the maximum modification rate per volume limit. Wait at least 6 hours between modifications per EBS"
+        " volume.",
+    ),
+    "volume-never-modified": ("InvalidVolumeModification.NotFound", "Modification for volume '{volume}' does not exist."),
+    "device-in-use": (
+        "InvalidParameterValue",
+        "Invalid value '{device}' for unixDevice. Attachment point {device} is already in use",
+    ),
+    "device-invalid": (
+        "InvalidParameterValue",
+        "Value ({device}) for parameter device is invalid. {device} is not a valid EBS device name.",
+    ),
+    "attachment-limit": ("AttachmentLimitExceeded", "The instance '{instance}' has as many volumes attached as it can have."),
+    "attachment-not-found": (
+        "InvalidAttachment.NotFound",
+        "The volume {volume} is not attached to instance {instance} as device {device}",
+    ),
+    "attachment-root": ("IncorrectState", "Unable to detach root volume '{volume}' from instance '{instance}'"),
+    # snapshots
+    "snapshot-not-completed": ("IncorrectState", "Snapshot is in invalid state - {state}"),
+    "snapshot-in-use": ("InvalidSnapshot.InUse", "The snapshot {snapshot} is currently in use by {image}"),
+    "snapshot-limit": ("SnapshotLimitExceeded", "You have reached the maximum number of snapshots."),
+    "snapshots-in-progress": (
+        "ConcurrentSnapshotLimitExceeded",
+        "Maximum allowed in-progress snapshots for a single volume exceeded.",
+    ),
+    # images
+    "image-unavailable": ("InvalidAMIID.Unavailable", "The image id '[{image}]' is no longer available"),
+    "image-name-taken": ("InvalidAMIName.Duplicate", "AMI name {name} is already in use by AMI {image}"),
+    "image-name-malformed": (
+        "InvalidAMIName.Malformed",
+        "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, '(', ')', '.', '-', '/' and '_'",
+    ),
+    "image-without-root": ("InvalidParameterCombination", "Either imageLocation or rootDeviceName must be set."),
+    "image-root-unmapped": ("InvalidBlockDeviceMapping", "Root device {device} is not in the block device mapping"),
+    "image-protected": ("OperationNotPermitted", "The image '{image}' is protected against deregistration."),
+    "image-attribute-value": ("InvalidAMIAttributeItemValue", 'Invalid attribute item value "{value}" for {item} item type.'),
+    # instances
+    "instance-not-startable": (
+        "IncorrectInstanceState",
+        "The instance '{instance}' is not in a state from which it can be started.",
+    ),
+    "instance-not-stoppable": (
+        "IncorrectInstanceState",
+        "This instance '{instance}' is not in a state from which it can be stopped.",
+    ),
+    "instance-never-ran": (
+        "IncorrectInstanceState",
+        "Instance '{instance}' cannot be stopped as it has never reached the 'running' state.",
+    ),
+    "instance-not-rebootable": (
+        "IncorrectInstanceState",
+        "The instance '{instance}' is not in a state from which it can be rebooted.",
+    ),
+    "instance-not-stopped": ("IncorrectInstanceState", "The instance '{instance}' is not in the 'stopped' state."),
+    "instance-wrong-state": (
+        "IncorrectInstanceState",
+        "The instance '{instance}' is in the '{state}' state, which does not allow this operation.",
+    ),
+    "instance-not-running": ("IncorrectState", "Instance '{instance}' is not 'running'."),
+    "instance-without-root": (
+        "InvalidParameterValue",
+        "Invalid value '{instance}' for instanceId. Instance does not have a volume attached at root ({device})",
+    ),
+    "instance-not-imageable": ("InvalidParameterValue", "Instance is not in state 'running' or 'stopping' or 'stopped'"),
+    "instance-root-missing": (
+        "InvalidParameterValue",
+        "Value ({instance}) for parameter InstanceId is invalid. Instance does not have a volume attached at root ({device}).",
+    ),
+    "no-device-mapped": ("InvalidInstanceAttributeValue", "No device is currently mapped at {device}"),
+    "instance-not-ebs": (
+        "UnsupportedOperation",
+        "The instance '{instance}' does not have an 'ebs' root device type and cannot be stopped",
+    ),
+    "termination-protected": (
+        "OperationNotPermitted",
+        "The instance '{instance}' may not be terminated. Modify its '{attribute}' instance attribute and try again.",
+    ),
+    "stop-protected": (
+        "OperationNotPermitted",
+        "The instance '{instance}' may not be stopped. Modify its 'disableApiStop' instance attribute and try again.",
+    ),
+    "instance-limit": (
+        "InstanceLimitExceeded",
+        "You have requested more instances ({requested}) than your current instance limit of {limit} allows.",
+    ),
+    "no-capacity": (
+        "InsufficientInstanceCapacity",
+        "We currently do not have sufficient {type} capacity in the Availability Zone you requested ({zone}).",
+    ),
+    "instance-type-unknown": ("InvalidParameterValue", "Invalid value '{type}' for InstanceType."),
+    "instance-types-unknown": ("InvalidInstanceType", "The following supplied instance types do not exist: [{types}]"),
+    "instance-type-architecture": (
+        "InvalidParameterValue",
+        "The architecture '{architecture}' of the specified instance type does not match the architecture '{image_architecture}'"
+        " of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again.",
+    ),
+    "user-data-malformed": ("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data."),
+    "user-data-too-large": ("InvalidParameterValue", "User data is limited to 16384 bytes"),
+    "attribute-missing": ("InvalidParameterCombination", "No attributes specified."),
+    "attributes-too-many": ("InvalidParameterCombination", "Fields for multiple attribute types specified"),
+    "zone-invalid": ("InvalidParameterValue", "Invalid availability zone: [{zone}]"),
+    # key pairs
+    "key-pair-taken": ("InvalidKeyPair.Duplicate", "The keypair '{name}' already exists."),
+    "key-format": ("InvalidKey.Format", "Key is not in valid OpenSSH public key format"),
+    # security groups
+    "group-taken": ("InvalidGroup.Duplicate", "The security group '{name}' already exists for VPC '{vpc}'"),
+    "group-reserved": ("InvalidGroup.Reserved", "The security group '{name}' is reserved"),
+    "group-default": (
+        "CannotDelete",
+        'the specified group: "{group}" name: "{name}" cannot be deleted by a user',
+    ),
+    "group-in-use": ("DependencyViolation", "resource {group} has a dependent object"),
+    "permission-taken": ("InvalidPermission.Duplicate", 'the specified rule "{rule}" already exists'),
+    "permission-absent": ("InvalidPermission.NotFound", "The specified rule does not exist in this security group."),
+    "permission-malformed": ("InvalidPermission.Malformed", "{message}"),
+    "cidr-malformed": ("InvalidParameterValue", "CIDR block {cidr} is malformed"),
+    # networks and addresses
+    "no-default-vpc": (
+        "VPCIdNotSpecified",
+        "No default VPC for this user. GroupName is only supported for EC2-Classic and default VPC.",
+    ),
+    "no-default-subnet": ("InvalidParameterValue", "No default subnet for availability zone: '{zone}'."),
+    "subnet-in-use": ("DependencyViolation", "The subnet '{subnet}' has dependencies and cannot be deleted."),
+    "subnet-full": (
+        "InsufficientFreeAddressesInSubnet",
+        "There are not enough free addresses in subnet '{subnet}' to satisfy the requested number of instances.",
+    ),
+    "vpc-in-use": ("DependencyViolation", "The vpc '{vpc}' has dependencies and cannot be deleted."),
+    "gateway-in-use": ("DependencyViolation", "The internetGateway '{gateway}' has dependencies and cannot be deleted."),
+    "address-taken": ("InvalidIPAddress.InUse", "Address {address} is in use."),
+    "address-outside-subnet": ("InvalidParameterValue", "Address {address} does not fall within the subnet's address range"),
+    "address-associated": (
+        "Resource.AlreadyAssociated",
+        "resource {allocation} is already associated with associate-id {association}",
+    ),
+    # launch templates
+    "template-name-taken": ("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use."),
+    "template-version-unknown": (
+        "InvalidLaunchTemplateId.VersionNotFound",
+        "Could not find the specified version {version} for the launch template with ID {template}.",
+    ),
+}
+
+
+def from_refusal(refusal: errors.Refusal) -> Fault:
+    """What EC2 says of a refusal.
+
+    Two reasons serve every kind of resource (`KINDS`): `not-found` with the facts `kind` and `ids` (one id or a sequence), and
+    `malformed-id` with `kind`, `id` and, where the kind's text names it, `parameter`.
+    """
+    facts = refusal.facts
+    if refusal.reason == "not-found":
+        return _not_found(KINDS[str(facts["kind"])], facts["ids"])
+    if refusal.reason == "malformed-id":
+        code, text = KINDS[str(facts["kind"])].malformed
+    else:
+        code, text = ROWS[refusal.reason]
+    return Fault(code, text.format_map(facts))
+
+
+def _not_found(kind: Kind, ids: object) -> Fault:
+    names = [str(name) for name in ids] if isinstance(ids, Sequence) and not isinstance(ids, str) else [str(ids)]
+    if len(names) > 1 and kind.many:
+        return Fault(kind.absent, kind.many.format(ids=", ".join(names)))
+    return Fault(kind.absent, kind.one.format(ids=names[0]))
