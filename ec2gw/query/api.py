@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
@@ -141,6 +141,8 @@ class Call:
 
 Run = Callable[[Call, Request], Response]
 Refresh = Callable[[Call, Response], Response]
+Refreshes = Callable[[Request], str]
+Settles = Callable[[Response], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -148,14 +150,18 @@ class Action:
     """An operation that this house does. `writes` is False for those that only look.
 
     `again` names the request's member that makes a repeat known (the idempotency token), None where there is none. A repeat is
-    answered with the first answer, brought up to date by `refresh` where there is one.
+    answered with the first answer, brought up to date by `refresh` where there is one. `refreshes` names the record that the engine
+    is to look at before the action runs (a console read live); `settles` names the records that the engine must have seen to before
+    the answer leaves (a snapshot's moment).
     """
 
     name: str
     run: Run
     writes: bool
-    again: str | None
-    refresh: Refresh | None
+    again: str | None = None
+    refresh: Refresh | None = None
+    refreshes: Refreshes | None = None
+    settles: Settles | None = None
 
 
 REGISTER: dict[str, Action] = {}
@@ -168,34 +174,52 @@ def action(run: Run, /) -> Run: ...
 
 
 @overload
-def action(*, writes: bool | None = None, again: str | None = None, refresh: Refresh | None = None) -> Callable[[Run], Run]: ...
+def action(
+    *,
+    writes: bool | None = None,
+    again: str | None = None,
+    refresh: Refresh | None = None,
+    refreshes: Refreshes | None = None,
+    settles: Settles | None = None,
+) -> Callable[[Run], Run]: ...
 
 
 def action(
-    run: Run | None = None, /, *, writes: bool | None = None, again: str | None = None, refresh: Refresh | None = None
+    run: Run | None = None,
+    /,
+    *,
+    writes: bool | None = None,
+    again: str | None = None,
+    refresh: Refresh | None = None,
+    refreshes: Refreshes | None = None,
+    settles: Settles | None = None,
 ) -> Run | Callable[[Run], Run]:
     """Enter a function `create_volume(call, req) -> response` into the register as the operation of that name.
 
-    `writes` is guessed from the name (Describe…, Get…, List… and Search… do not), `again` is the model's own idempotency token.
-    Raises LookupError when the model has no such operation or it is entered already, so a misspelt name fails at import.
+    What an action may say of itself is told at `Action`. `writes` is guessed from the name (Describe…, Get…, List… and Search… do
+    not), `again` is the model's own idempotency token. Raises LookupError when the model has no such operation or it is entered
+    already, so a misspelt name fails at import.
     """
-    if run is None:
-        return functools.partial(_enter, writes=writes, again=again, refresh=refresh)
-    return _enter(run, writes=writes, again=again, refresh=refresh)
 
+    def enter(run: Run) -> Run:
+        snake = getattr(run, "__name__", "")
+        found = _by_snake().get(snake)
+        if found is None:
+            raise LookupError(f"the EC2 model has no operation {snake!r}")
+        if found.name in REGISTER:
+            raise LookupError(f"{found.name} is entered twice")
+        REGISTER[found.name] = Action(
+            found.name,
+            run,
+            writes=not found.name.startswith(_LOOKING) if writes is None else writes,
+            again=again or found.token,
+            refresh=refresh,
+            refreshes=refreshes,
+            settles=settles,
+        )
+        return run
 
-def _enter(run: Run, /, *, writes: bool | None, again: str | None, refresh: Refresh | None) -> Run:
-    snake = getattr(run, "__name__", "")
-    found = _by_snake().get(snake)
-    if found is None:
-        raise LookupError(f"the EC2 model has no operation {snake!r}")
-    if found.name in REGISTER:
-        raise LookupError(f"{found.name} is entered twice")
-    looks = found.name.startswith(_LOOKING)
-    REGISTER[found.name] = Action(
-        found.name, run, not looks if writes is None else writes, found.token if again is None else again, refresh
-    )
-    return run
+    return enter if run is None else enter(run)
 
 
 @functools.cache

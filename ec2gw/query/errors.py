@@ -315,6 +315,7 @@ ROWS = {
     "image-without-root": ("InvalidParameterCombination", "Either imageLocation or rootDeviceName must be set."),
     "image-root-unmapped": ("InvalidBlockDeviceMapping", "Root device {device} is not in the block device mapping"),
     "image-protected": ("OperationNotPermitted", "The image '{image}' is protected against deregistration."),
+    "image-unreadable": ("InvalidFormat", "The disk image {path} cannot be read: {detail}"),
     "image-attribute-value": ("InvalidAMIAttributeItemValue", 'Invalid attribute item value "{value}" for {item} item type.'),
     # instances
     "instance-not-startable": (

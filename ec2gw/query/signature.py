@@ -1,4 +1,4 @@
-"""Who signed this request? Signature Version 2, and Version 4 in header or query. Pure: knows no clock, no database, no HTTP server.
+"""Who signed this request? Signature Version 2, and Version 4 in header or query. Pure: it knows no clock, database or server.
 
 What is verified is what arrived, byte for byte. Where real clients sign a form other than the textbook's (the Host without its
 port, the path as sent rather than encoded once more), the signature may match either; each form is a function of the same bytes,
@@ -280,9 +280,13 @@ def _v2_time(label: str, text: str) -> datetime.datetime:
 
 
 def _admit(credential: Credential, token: str | None, matched: bool) -> str:
-    """The account id, if the signature matched and the key may sign. One text for all that is wrong."""
-    tokens_match = hmac.compare_digest(_bytes(token or ""), _bytes(credential.session_token or ""))
-    if not (matched and tokens_match and credential.active):
+    """The account id, if the signature matched and the key may sign. One text for all that is wrong.
+
+    A temporary key needs its token; a token beside a lasting key says nothing and is let be.
+    """
+    lasting = credential.session_token is None
+    same_token = hmac.compare_digest(_bytes(token or ""), _bytes(credential.session_token or ""))
+    if not (matched and (lasting or same_token) and credential.active):
         raise errors.Fault("AuthFailure", "AWS was not able to validate the provided access credentials")
     return credential.account_id
 
