@@ -67,7 +67,7 @@ def create(
         raise errors.Invalid("instance-not-imageable")
     attached = {row.volume_id: row for row in instance.attachments if row.state in ("attaching", "attached")}
     if not any(row.slot == 0 for row in attached.values()):
-        raise errors.Invalid("no-root-volume", instance=instance_id, device=instance.root_device_name)
+        raise errors.Invalid("instance-root-missing", instance=instance_id, device=instance.root_device_name)
     check_name(tx, account_id, name)
     volumes = {row.id: row for row in tx.db.scalars(select(Volume).where(Volume.id.in_(attached)))}
     source = tx.db.scalars(select(Image).where(Image.id == instance.image_id)).one_or_none()
@@ -116,7 +116,7 @@ def finish_import(tx: Transaction, account_id: str, snapshot_id: str, registrati
 def check_name(tx: Transaction, account_id: str, name: str) -> None:
     """Raise where the name cannot be an image's (API_RegisterImage), or the account has an image of this name."""
     if not _NAME.fullmatch(name):
-        raise errors.Malformed("image-name")
+        raise errors.Malformed("image-name-malformed")
     taken = tx.db.scalar(select(Image.id).where(Image.account_id == account_id, Image.name == name, Image.state.in_(_ALIVE)))
     if taken is not None:
         raise errors.Duplicate("image-name-taken", name=name, image=taken)

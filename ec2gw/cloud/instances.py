@@ -11,7 +11,7 @@ from sqlalchemy import select
 from ec2gw.cloud import images, lookup, volumes
 from ec2gw.model import bdm, errors, ids, instance_types, lifecycle
 from ec2gw.state import records
-from ec2gw.state.records import Console, Image, Instance, KeyPair, Volume
+from ec2gw.state.records import Console, Image, Instance, KeyPair
 from ec2gw.state.session import Transaction
 
 BY_USER = ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown")
@@ -58,7 +58,9 @@ def launch(tx: Transaction, account_id: str, wish: Launch, count: int) -> list[I
     image = images.usable(tx, account_id, wish.image_id)
     kind = instance_types.find(wish.type)
     if image.architecture not in kind.architectures:
-        raise errors.Invalid("architecture-mismatch", type=wish.type, wanted=kind.architectures[0], image=image.architecture)
+        raise errors.Invalid(
+            "instance-type-architecture", architecture=kind.architectures[0], image_architecture=image.architecture
+        )
     if wish.key_name is not None:
         _check_key(tx, account_id, wish.key_name)
     assert image.root_device_name is not None
@@ -73,7 +75,7 @@ def launch(tx: Transaction, account_id: str, wish: Launch, count: int) -> list[I
     )
     existing = {id: volumes.find(tx, account_id, id) for disk in disks if (id := disk.volume_id)}
     if existing and count > 1:
-        raise errors.Conflict("volume-for-many", volume=next(iter(existing)))
+        raise errors.Conflict("invalid-combination", message="An existing volume cannot be mapped to more than one instance")
     zone = wish.zone or next((volume.zone for volume in existing.values()), wish.zones[0])
     reservation_id = ids.new("r")
     return [_launch_one(tx, account_id, wish, image, zone, reservation_id, index, disks, scratch) for index in range(count)]
@@ -147,14 +149,14 @@ def start(tx: Transaction, account_id: str, wanted: Sequence[str], patience: int
 
     def begin(instance: Instance) -> None:
         if not any(row.slot == 0 and row.state != "detaching" for row in instance.attachments):
-            raise errors.Invalid("no-root-volume-to-start", instance=instance.id, device=instance.root_device_name)
+            raise errors.Invalid("instance-without-root", instance=instance.id, device=instance.root_device_name)
         instance.boots += 1
         instance.launched_at = tx.now
         instance.grace = patience
         instance.state_reason_code = instance.state_reason = None
         instance.transition_reason = ""
 
-    return _each(tx, account_id, wanted, "start", "instance-cannot-start", begin)
+    return _each(tx, account_id, wanted, "start", "instance-not-startable", begin)
 
 
 def stop(tx: Transaction, account_id: str, wanted: Sequence[str], patience: int) -> list[Change]:
@@ -162,10 +164,10 @@ def stop(tx: Transaction, account_id: str, wanted: Sequence[str], patience: int)
     rows = lookup.many(tx, Instance, "i", account_id, wanted)
     for row in rows:
         if row.state == "pending":
-            raise errors.WrongState("instance-never-ran" if not row.ran else "instance-cannot-stop", instance=row.id)
+            raise errors.WrongState("instance-never-ran" if not row.ran else "instance-not-stoppable", instance=row.id)
         if row.disable_api_stop and row.state == "running":
             raise errors.NotPermitted("stop-protected", instance=row.id)
-    return _each(tx, account_id, wanted, "stop", "instance-cannot-stop", lambda row: _say_by_user(tx, row, patience), rows)
+    return _each(tx, account_id, wanted, "stop", "instance-not-stoppable", lambda row: _say_by_user(tx, row, patience), rows)
 
 
 def reboot(tx: Transaction, account_id: str, wanted: Sequence[str]) -> None:
@@ -175,7 +177,7 @@ def reboot(tx: Transaction, account_id: str, wanted: Sequence[str]) -> None:
         if instance.state == "running":
             instance.boots += 1
 
-    _each(tx, account_id, wanted, "reboot", "instance-cannot-reboot", count, again=True)
+    _each(tx, account_id, wanted, "reboot", "instance-not-rebootable", count, again=True)
 
 
 def terminate(tx: Transaction, account_id: str, wanted: Sequence[str], patience: int) -> list[Change]:
@@ -185,11 +187,11 @@ def terminate(tx: Transaction, account_id: str, wanted: Sequence[str], patience:
         if row.state in ("terminated", "shutting-down"):
             continue
         if row.disable_api_termination:
-            raise errors.NotPermitted("termination-protected", instance=row.id)
+            raise errors.NotPermitted("termination-protected", instance=row.id, attribute="disableApiTermination")
         if row.disable_api_stop:
-            raise errors.NotPermitted("termination-stop-protected", instance=row.id)
+            raise errors.NotPermitted("termination-protected", instance=row.id, attribute="disableApiStop")
     return _each(
-        tx, account_id, wanted, "terminate", "instance-cannot-terminate", lambda row: _say_by_user(tx, row, patience), rows
+        tx, account_id, wanted, "terminate", "instance-wrong-state", lambda row: _say_by_user(tx, row, patience), rows
     )
 
 
@@ -238,6 +240,15 @@ def keep_volumes(tx: Transaction, instance: Instance, device: str, delete_on_ter
     if row is None or volume_id not in (None, row.volume_id):
         raise errors.Invalid("no-device-mapped", device=device)
     row.delete_on_termination = delete_on_termination
+
+
+def change(instance: Instance, **values: object) -> None:
+    """Change attributes: columns of the record by their names, the others among its options."""
+    for name, value in values.items():
+        if name in Instance.__table__.columns:
+            setattr(instance, name, value)
+        else:
+            instance.options = instance.options | {name: value}
 
 
 def must_be_stopped(instance: Instance) -> None:

@@ -22,10 +22,10 @@ def create(tx: Transaction, account_id: str, volume_id: str, description: str = 
     if volume.state not in ("available", "in-use"):
         if volume.state == "deleting":
             raise errors.NotFound("not-found", kind="volume", ids=[volume_id])
-        raise errors.WrongState("volume-state", volume=volume_id, state=volume.state)
+        raise errors.WrongState("volume-wrong-state", volume=volume_id, state=volume.state)
     pending = tx.db.scalars(select(Snapshot).where(Snapshot.origin == volume_id, Snapshot.state == "pending")).all()
     if len(pending) >= MOST_PENDING:
-        raise errors.LimitExceeded("too-many-pending-snapshots")
+        raise errors.LimitExceeded("snapshots-in-progress")
     return cut(tx, volume, description)
 
 
@@ -76,7 +76,7 @@ def usable(tx: Transaction, account_id: str, snapshot_id: str) -> Snapshot:
     """The account's snapshot, completed, or the refusal that says why not."""
     snapshot = find(tx, account_id, snapshot_id)
     if snapshot.state != "completed":
-        raise errors.WrongState("snapshot-state", snapshot=snapshot_id, state=snapshot.state)
+        raise errors.WrongState("snapshot-not-completed", state=snapshot.state)
     return snapshot
 
 
@@ -93,7 +93,7 @@ def delete(tx: Transaction, account_id: str, snapshot_id: str) -> Snapshot:
     snapshot = find(tx, account_id, snapshot_id)
     user = tx.db.scalar(select(ImageSnapshot.image_id).where(ImageSnapshot.snapshot_id == snapshot_id))
     if user is not None:
-        raise errors.InUse("snapshot-of-image", snapshot=snapshot_id, image=user)
+        raise errors.InUse("snapshot-in-use", snapshot=snapshot_id, image=user)
     state = lifecycle.after(lifecycle.SNAPSHOT, snapshot.state, "delete")
     assert state is not None
     snapshot.state = state

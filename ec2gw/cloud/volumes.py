@@ -30,12 +30,12 @@ def create(
 ) -> Volume:
     """Wish for a volume, blank or from a snapshot (API_CreateVolume). The caller has checked the zone."""
     if size is None and snapshot_id is None:
-        raise errors.Missing("parameter", name="size/snapshot")
+        raise errors.Missing("volume-size-missing")
     if snapshot_id is not None:
         snapshot = snapshots.usable(tx, account_id, snapshot_id)
         size = snapshot.size if size is None else size
         if size < snapshot.size:
-            raise errors.Invalid("volume-smaller-than-snapshot", size=size, least=snapshot.size)
+            raise errors.Invalid("volume-size-below-snapshot", snapshot=snapshot_id, minimum=snapshot.size)
         encrypted = encrypted or snapshot.encrypted
     assert size is not None
     shape = volume_types.shape(type, size, iops, throughput)
@@ -47,7 +47,7 @@ def add(
 ) -> Volume:
     """Write down a volume to be made. Encryption at rest is refused rather than promised."""
     if encrypted:
-        raise errors.Unsupported("encryption")
+        raise errors.Unsupported("unsupported", message="Encrypted volumes are not supported by this endpoint.")
     volume = Volume(
         id=ids.new("vol"),
         account_id=account_id,
@@ -78,8 +78,8 @@ def delete(tx: Transaction, account_id: str, volume_id: str) -> Volume:
     """Wish a volume gone (API_DeleteVolume): only one that is attached to nothing."""
     volume = find(tx, account_id, volume_id)
     if volume.attachment is not None:
-        raise errors.InUse("volume-attached", volume=volume_id, instance=volume.attachment.instance_id)
-    _wish(volume, "delete", "volume-state")
+        raise errors.InUse("volume-in-use", volume=volume_id, instance=volume.attachment.instance_id)
+    _wish(volume, "delete", "volume-wrong-state")
     tx.touch(volume_id)
     return volume
 
@@ -91,11 +91,11 @@ def attach(tx: Transaction, account_id: str, volume_id: str, instance_id: str, d
     if not bdm.valid_device(device, instance.virtualization_type) and not bdm.same(device, instance.root_device_name):
         raise errors.Invalid("device-invalid", device=device)
     if volume.attachment is not None:
-        raise errors.InUse("volume-already-attached", volume=volume_id)
+        raise errors.InUse("volume-attached", volume=volume_id)
     if instance.state not in ("running", "stopped"):
         raise errors.WrongState("instance-not-running", instance=instance_id)
     if volume.zone != instance.zone:
-        raise errors.Conflict("zone-mismatch", volume=volume_id, instance=instance_id)
+        raise errors.Conflict("volume-other-zone", volume=volume_id, instance=instance_id)
     _wish(volume, "attach", "volume-not-available")
     return place(tx, volume, instance, device, delete_on_termination=False)
 
@@ -104,9 +104,9 @@ def take(tx: Transaction, account_id: str, volume_id: str, instance: Instance) -
     """Claim an existing volume for an instance that is being launched."""
     volume = find(tx, account_id, volume_id)
     if volume.attachment is not None:
-        raise errors.InUse("volume-already-attached", volume=volume_id)
+        raise errors.InUse("volume-attached", volume=volume_id)
     if volume.zone != instance.zone:
-        raise errors.Conflict("zone-mismatch", volume=volume_id, instance=instance.id)
+        raise errors.Conflict("volume-other-zone", volume=volume_id, instance=instance.id)
     _wish(volume, "attach", "volume-not-available")
     return volume
 
@@ -118,9 +118,9 @@ def place(
     taken = list(tx.db.scalars(select(Attachment).where(Attachment.instance_id == instance.id)))
     scratch = [(disk["device"], disk["slot"]) for disk in instance.scratch]
     if any(bdm.same(device, name) for name in [*(row.device for row in taken), *(name for name, _ in scratch)]):
-        raise errors.InUse("device-taken", device=device)
+        raise errors.InUse("device-in-use", device=device)
     if len(taken) >= MOST_ATTACHMENTS:
-        raise errors.LimitExceeded("too-many-attachments", most=MOST_ATTACHMENTS)
+        raise errors.LimitExceeded("attachment-limit", instance=instance.id)
     if slot is None:
         used = {row.slot for row in taken} | {number for _, number in scratch}
         root = bdm.is_root(device, instance.root_device_name)
@@ -167,7 +167,7 @@ def detach(
         )
     instance = tx.db.scalars(select(Instance).where(Instance.id == attachment.instance_id)).one()
     if attachment.slot == 0 and instance.state != "stopped":
-        raise errors.WrongState("root-detached", volume=volume_id, instance=instance.id)
+        raise errors.WrongState("attachment-root", volume=volume_id, instance=instance.id)
     state = lifecycle.after(lifecycle.ATTACHMENT, attachment.state, "detach")
     assert state is not None
     if attachment.state != state:

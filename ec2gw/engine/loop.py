@@ -120,24 +120,14 @@ class Engine:
         with self._bell:
             while not self._stopping:
                 now = time.monotonic()
-                kept: list[tuple[float, int, str]] = []
-                taken = None
                 while self._heap and self._heap[0][0] <= now:
-                    entry = heapq.heappop(self._heap)
-                    if self._due.get(entry[2]) != entry[0]:
-                        continue  # it was put earlier since, and is done
-                    if entry[2] in self._busy:
-                        kept.append(entry)  # whoever has it will ring
-                        continue
-                    taken = entry[2]
-                    break
-                for entry in kept:
-                    heapq.heappush(self._heap, entry)
-                if taken is not None:
-                    del self._due[taken]
-                    self._busy.add(taken)
-                    return taken
-                self._bell.wait(None if not self._heap or kept else self._heap[0][0] - now)
+                    when, _, id = heapq.heappop(self._heap)
+                    if id in self._busy or self._due.get(id) != when:
+                        continue  # whoever has it puts it back, or it was taken under an earlier entry
+                    del self._due[id]
+                    self._busy.add(id)
+                    return id
+                self._bell.wait(self._heap[0][0] - now if self._heap else None)
             return None
 
     def _give_back(self, id: str, pause: float | None) -> None:
@@ -145,6 +135,8 @@ class Engine:
             self._busy.discard(id)
             if pause is not None:
                 self._put(id, pause)
+            if id in self._due:
+                heapq.heappush(self._heap, (self._due[id], next(self._order), id))
             self._bell.notify_all()
 
     # -- the work -----------------------------------------------------------------------------------------------------------
@@ -219,10 +211,16 @@ class Engine:
         while True:
             try:
                 with self._database.read() as tx:
-                    ids = observe.unsettled(tx)
+                    ids, running = observe.unsettled(tx), observe.running(tx)
+                domains = self._hypervisor.domains()
                 self.wake(ids)
+                self.wake(id for id, boots in running.items() if not _as_wished(domains.get(id), boots))
             except Exception:
                 log.exception("look around broke")
             with self._bell:
                 if self._bell.wait_for(lambda: self._stopping, LOOK_AROUND):
                     return
+
+
+def _as_wished(domain: Domain | None, boots: int) -> bool:
+    return domain is not None and domain.state == "running" and domain.generation >= boots

@@ -92,17 +92,23 @@ def look(tx: Transaction, id: str) -> Seen | None:
 
 
 def unsettled(tx: Transaction) -> list[str]:
-    """The ids of every record that is on its way somewhere, and of every instance that is to be on."""
+    """The ids of every record that is on its way somewhere."""
     found: list[str] = []
     for record, states in (
         (records.Volume, ("creating", "deleting")),
         (records.Snapshot, ("pending", "deleting")),
         (records.Image, ("pending",)),
-        (records.Instance, ("pending", "running", "stopping", "shutting-down")),
+        (records.Instance, ("pending", "stopping", "shutting-down")),
     ):
         found += tx.db.scalars(select(record.id).where(record.state.in_(states)))
     found += tx.db.scalars(select(records.Attachment.instance_id).where(records.Attachment.state.in_(("attaching", "detaching", "busy"))))
     return found
+
+
+def running(tx: Transaction) -> dict[str, int]:
+    """The ids of every instance that is to be on, each with the generation its machine must be of."""
+    rows = tx.db.execute(select(records.Instance.id, records.Instance.boots).where(records.Instance.state == "running"))
+    return {id: boots for id, boots in rows}
 
 
 def _volume(tx: Transaction, id: str) -> Volume | None:

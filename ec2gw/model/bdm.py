@@ -122,17 +122,17 @@ def from_ec2(mappings: Iterable[Mapping[str, Any]]) -> tuple[Line, ...]:
         line = _line(mapping)
         for other in lines:
             if other != line.device and same(other, line.device):
-                raise errors.Conflict("device-used-twice", device=line.device)
+                raise errors.Conflict("mapping-device-duplicate", device=line.device)
         lines[line.device] = line
     if len(lines) > MOST_LINES:
-        raise errors.LimitExceeded("too-many-devices", most=MOST_LINES)
+        raise errors.LimitExceeded("mapping-invalid", message=f"More than {MOST_LINES} devices are mapped")
     return tuple(lines.values())
 
 
 def _line(mapping: Mapping[str, Any]) -> Line:
     device = mapping.get("DeviceName")
     if not device:
-        raise errors.Missing("device-name-missing")
+        raise errors.Missing("mapping-device-missing")
     ebs = mapping.get("Ebs", {})
     # Any value means "no device", even an empty one; boto 2.0 puts it under Ebs.
     if "NoDevice" in mapping or ebs.get("NoDevice"):
@@ -140,12 +140,12 @@ def _line(mapping: Mapping[str, Any]) -> Line:
     virtual = mapping.get("VirtualName")
     if virtual:
         if any(name != "DeleteOnTermination" for name in ebs):
-            raise errors.Conflict("ebs-and-virtual", device=device)
+            raise errors.Conflict("mapping-invalid", message=f"Both a virtual name and EBS parameters are given for {device}")
         if virtual != SWAP and not _EPHEMERAL.fullmatch(virtual):
-            raise errors.Invalid("virtual-name-invalid", virtual=virtual)
+            raise errors.Invalid("mapping-invalid", message=f"Invalid virtual name {virtual}")
         return Line(device, virtual=virtual)
     if not any(name != "DeleteOnTermination" for name in ebs) and "DeleteOnTermination" not in ebs:
-        raise errors.Missing("parameter", name="ebs")
+        raise errors.Missing("missing-parameter", parameter="ebs")
     snapshot_id, volume_id = ebs.get("SnapshotId"), ebs.get("VolumeId")
     if snapshot_id and ids.well_formed("vol", snapshot_id):  # as old OpenStack scripts name an existing volume
         snapshot_id, volume_id = None, snapshot_id
@@ -153,9 +153,9 @@ def _line(mapping: Mapping[str, Any]) -> Line:
         if text and not ids.well_formed(prefix, text):
             raise errors.Malformed("malformed-id", kind=ids.KINDS[prefix], id=text, parameter=f"{ids.KINDS[prefix]}Id")
     if snapshot_id and volume_id:
-        raise errors.Conflict("snapshot-and-volume", device=device)
+        raise errors.Conflict("mapping-invalid", message=f"Both a snapshot and a volume are given for {device}")
     if ebs.get("KmsKeyId") and not ebs.get("Encrypted"):
-        raise errors.Conflict("kms-needs-encrypted")
+        raise errors.Conflict("parameter-dependency", parameter="KmsKeyId", other="Encrypted")
     return Line(
         device,
         snapshot_id=snapshot_id or None,
@@ -204,9 +204,9 @@ def register(
     _check_devices(kept, root_device_name, virtualization)
     root = next((line for line in kept if is_root(line.device, root_device_name)), None)
     if root is None or not root.ebs:
-        raise errors.Invalid("root-not-mapped", device=root_device_name)
+        raise errors.Invalid("image-root-unmapped", device=root_device_name)
     if not (root.snapshot_id or root.volume_id):
-        raise errors.Invalid("root-without-snapshot", device=root_device_name)
+        raise errors.Invalid("mapping-invalid", message=f"The root device {root_device_name} does not have a snapshot")
     settled = settle(kept, found)
     for line in settled:
         if line.type and is_root(line.device, root_device_name):
@@ -214,14 +214,17 @@ def register(
     return settled
 
 
-def settle(lines: Iterable[Line], found: Mapping[str, Source]) -> tuple[Line, ...]:
+def settle(lines: Sequence[Line], found: Mapping[str, Source]) -> tuple[Line, ...]:
     """An image's lines with everything filled in that DescribeImages shows: size, type, delete flag, encryption."""
+    bare = [line.device for line in lines if line.ebs and not (line.size or line.snapshot_id or line.volume_id)]
+    if bare:
+        raise errors.Missing("mapping-no-size", devices=", ".join(bare))
     return tuple(_settle(line, found) if line.ebs else line for line in lines)
 
 
 def _settle(line: Line, found: Mapping[str, Source]) -> Line:
     if line.encrypted is not None and line.snapshot_id:
-        raise errors.Invalid("encrypted-with-snapshot")
+        raise errors.Invalid("mapping-encrypted-snapshot")
     line = replace(line, delete_on_termination=_delete_by_default(line))
     if line.volume_id:
         return replace(line, size=found[line.volume_id].size)
@@ -250,15 +253,15 @@ def merge(image: Sequence[Line], asked: Sequence[Line], root_device_name: str) -
             merged[key] = line
         elif line.no_device:
             if root:
-                raise errors.Invalid("root-removed", device=line.device)
+                raise errors.Invalid("mapping-root-removed", device=line.device)
             merged[key] = line
         elif line.virtual:
             if root:
-                raise errors.Invalid("root-virtual", device=line.device)
+                raise errors.Invalid("mapping-invalid", message=f"The root device {line.device} must be an EBS volume")
             merged[key] = line
         elif known.virtual or known.no_device:
             if line.snapshot_id or line.volume_id:
-                raise errors.Invalid("snapshot-over-ephemeral")
+                raise errors.Invalid("mapping-ephemeral-snapshot")
             merged[key] = line
         else:
             merged[key] = _override(known, line, root)
@@ -268,7 +271,7 @@ def merge(image: Sequence[Line], asked: Sequence[Line], root_device_name: str) -
 def _override(known: Line, line: Line, root: bool) -> Line:
     if line.snapshot_id and line.snapshot_id != known.snapshot_id or line.volume_id and line.volume_id != known.volume_id:
         if root:
-            raise errors.Invalid("root-snapshot-changed")
+            raise errors.Invalid("mapping-root-snapshot")
         return line
     said = {field.name: value for field in fields(Line) if (value := getattr(line, field.name)) is not None and field.name != "device"}
     if line.type and line.type != known.type:  # another type has other IOPS; the image's do not carry over
@@ -321,7 +324,7 @@ def resolve(
                 )
             )
     if len(volumes) > most_volumes:
-        raise errors.LimitExceeded("too-many-volumes", most=most_volumes)
+        raise errors.LimitExceeded("mapping-too-many-volumes", maximum=most_volumes)
     return tuple(volumes), tuple(scratch)
 
 
@@ -343,10 +346,10 @@ def for_new_image(
                 added.append(line)
         elif line.no_device:
             if is_root(line.device, root_device_name):
-                raise errors.Invalid("root-removed", device=line.device)
+                raise errors.Invalid("mapping-root-removed", device=line.device)
             del kept[short(line.device)]
         elif line.virtual or line.snapshot_id or line.volume_id or line.size not in (None, known.size) or line.encrypted is not None:
-            raise errors.Invalid("device-of-instance-changed", device=line.device)
+            raise errors.Invalid("mapping-invalid", message=f"Only DeleteOnTermination can be changed for {line.device}")
         elif line.delete_on_termination is not None:
             kept[short(line.device)] = replace(known, delete_on_termination=line.delete_on_termination)
     return tuple(kept.values()), tuple(added)
@@ -360,21 +363,21 @@ def _delete_by_default(line: Line) -> bool:
 def _check_devices(lines: Iterable[Line], root_device_name: str, virtualization: str) -> None:
     for line in lines:
         if not valid_device(line.device, virtualization) and not same(line.device, root_device_name):
-            raise errors.Malformed("device-name-invalid", device=line.device)
+            raise errors.Malformed("mapping-device-invalid", device=line.device)
 
 
 def _check_bootable(type_name: str) -> None:
     if not volume_types.TYPES[type_name].bootable:
-        raise errors.Invalid("type-not-bootable", type=type_name)
+        raise errors.Invalid("mapping-invalid", message=f"A volume of type {type_name} cannot be a root device")
 
 
 def _shape(line: Line, found: Mapping[str, Source]) -> volume_types.Shape:
     source = found[line.snapshot_id] if line.snapshot_id else None
     size = line.size if line.size is not None else source.size if source else None
     if size is None:
-        raise errors.Missing("neither-snapshot-nor-size", device=line.device)
+        raise errors.Missing("mapping-size-missing", devices=line.device)
     if source and size < source.size:
-        raise errors.Invalid("smaller-than-snapshot", size=size, snapshot=line.snapshot_id, least=source.size)
+        raise errors.Invalid("mapping-size-below-snapshot", size=size, snapshot=line.snapshot_id, minimum=source.size)
     return volume_types.shape(line.type, size, line.iops, line.throughput)
 
 

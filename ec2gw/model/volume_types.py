@@ -38,6 +38,7 @@ TYPES = {
     )
 }
 GP3_IOPS, GP3_THROUGHPUT, MOST_THROUGHPUT = 3_000, 125, 2_000
+MOST_THROUGHPUT_PER_IOPS = 0.25
 
 
 @dataclass(frozen=True)
@@ -57,30 +58,30 @@ def shape(type_name: str | None, size: int, iops: int | None = None, throughput:
         raise errors.Invalid("volume-type-unknown", type=type_name)
     least, most = kind.sizes
     if size < least:
-        raise errors.Invalid("volume-too-small", size=size, least=least)
+        raise errors.Invalid("volume-too-small", size=size, minimum=least)
     if size > most:
-        raise errors.Invalid("volume-too-large", size=size, most=most)
+        raise errors.Invalid("volume-too-large", size=size, maximum=most)
     if throughput is not None and kind.name != "gp3":
-        raise errors.Conflict("throughput-not-supported")
+        raise errors.Conflict("throughput-unsupported")
     return Shape(kind.name, size, _iops(kind, size, iops), _throughput(kind, iops, throughput))
 
 
 def _iops(kind: VolumeType, size: int, iops: int | None) -> int | None:
     if kind.iops is None:
         if iops is not None:
-            raise errors.Conflict("iops-not-supported", type=kind.name)
+            raise errors.Conflict("iops-unsupported", type=kind.name)
         return max(100, min(16_000, 3 * size)) if kind.name == "gp2" else None
     if iops is None:
         if kind.name != "gp3":
-            raise errors.Conflict("iops-required", type=kind.name)
+            raise errors.Conflict("iops-missing", type=kind.name)
         return GP3_IOPS
     least, most = kind.iops
     if iops < least:
-        raise errors.Invalid("iops-too-low", iops=iops, least=least)
+        raise errors.Invalid("iops-too-low", iops=iops, minimum=least)
     if iops > most:
-        raise errors.Invalid("iops-too-high", iops=iops, most=most)
+        raise errors.Invalid("iops-too-high", iops=iops, maximum=most)
     if iops > kind.per_gib * size and not (kind.name == "gp3" and iops == GP3_IOPS):
-        raise errors.Conflict("iops-ratio", ratio=f"{iops / size:.6f}", most=kind.per_gib)
+        raise errors.Conflict("iops-ratio", ratio=iops / size, maximum=kind.per_gib)
     return iops
 
 
@@ -89,11 +90,9 @@ def _throughput(kind: VolumeType, iops: int | None, throughput: int | None) -> i
         return None
     if throughput is None:
         return GP3_THROUGHPUT
-    if throughput < GP3_THROUGHPUT:
-        raise errors.Invalid("throughput-too-low", throughput=throughput, least=GP3_THROUGHPUT)
-    if throughput > MOST_THROUGHPUT:
-        raise errors.Invalid("throughput-too-high", throughput=throughput, most=MOST_THROUGHPUT)
+    if not GP3_THROUGHPUT <= throughput <= MOST_THROUGHPUT:
+        raise errors.Invalid("throughput-out-of-range", throughput=throughput, minimum=GP3_THROUGHPUT, maximum=MOST_THROUGHPUT)
     ratio = throughput / (iops or GP3_IOPS)
-    if ratio > 0.25:
-        raise errors.Conflict("throughput-ratio", ratio=f"{ratio:.6f}")
+    if ratio > MOST_THROUGHPUT_PER_IOPS:
+        raise errors.Conflict("throughput-ratio", ratio=ratio, maximum=MOST_THROUGHPUT_PER_IOPS)
     return throughput

@@ -349,6 +349,7 @@ ROWS = {
         "InvalidParameterValue",
         "Value ({instance}) for parameter InstanceId is invalid. Instance does not have a volume attached at root ({device}).",
     ),
+    "instance-attribute-value": ("InvalidInstanceAttributeValue", "Invalid value '{value}' for {attribute}."),
     "no-device-mapped": ("InvalidInstanceAttributeValue", "No device is currently mapped at {device}"),
     "instance-not-ebs": (
         "UnsupportedOperation",

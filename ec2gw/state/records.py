@@ -7,7 +7,7 @@ are GiB, as in EC2. States are words of `model.lifecycle`.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint, delete
 from sqlalchemy.engine import Dialect
@@ -33,7 +33,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 class Record(DeclarativeBase):
     """The base of all records."""
 
-    type_annotation_map = {datetime: UTCDateTime, dict[str, Any]: JSON, list[Any]: JSON, str: String}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UTCDateTime, dict[str, Any]: JSON, list[Any]: JSON, str: String}
 
 
 class Listed:

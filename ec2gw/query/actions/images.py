@@ -1,0 +1,167 @@
+"""Machine images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ec2gw.cloud import images, snapshots
+from ec2gw.model import bdm, errors
+from ec2gw.query import describe
+from ec2gw.query.api import Call, Request, Response, action
+from ec2gw.state import records
+
+_OPTIONS = ("EnaSupport", "SriovNetSupport", "BootMode", "TpmSupport", "ImdsSupport", "KernelId", "RamdiskId")
+MOST_UEFI_DATA = 64_000
+MOST_DESCRIPTION = 255
+
+
+def view(call: Call, image: records.Image, tags: list[dict[str, str]]) -> Response:
+    """An image as DescribeImages shows it."""
+    shown: dict[str, Any] = {
+        "PlatformDetails": "Linux/UNIX",
+        "UsageOperation": "RunInstances",
+        "BlockDeviceMappings": [bdm.to_ec2(bdm.from_json(line)) for line in image.mapping],
+        "Description": image.description,
+        "EnaSupport": False,
+        "Hypervisor": "xen",
+        "Name": image.name,
+        "RootDeviceName": image.root_device_name,
+        "RootDeviceType": "ebs",
+        "StateReason": {"Code": "Server.InternalError", "Message": image.reason} if image.reason else None,
+        "Tags": tags,
+        "VirtualizationType": image.virtualization_type,
+        "ImageId": image.id,
+        "ImageLocation": image.location,
+        "State": image.state,
+        "OwnerId": image.account_id,
+        "CreationDate": f"{image.created_at:%Y-%m-%dT%H:%M:%S}.{image.created_at.microsecond // 1000:03d}Z",
+        "Public": False,
+        "ProductCodes": [],
+        "Architecture": image.architecture,
+        "ImageType": "machine",
+        "SourceInstanceId": image.source_instance_id,
+        "SourceImageId": image.source_image_id,
+    }
+    return shown | image.options
+
+
+IMAGES = describe.Listing(
+    kind="image",
+    record=records.Image,
+    result="Images",
+    ids="ImageIds",
+    view=view,
+    filters={
+        "architecture": "Architecture",
+        "block-device-mapping.delete-on-termination": "BlockDeviceMappings[].Ebs.DeleteOnTermination",
+        "block-device-mapping.device-name": "BlockDeviceMappings[].DeviceName",
+        "block-device-mapping.snapshot-id": "BlockDeviceMappings[].Ebs.SnapshotId",
+        "block-device-mapping.volume-size": "BlockDeviceMappings[].Ebs.VolumeSize",
+        "block-device-mapping.volume-type": "BlockDeviceMappings[].Ebs.VolumeType",
+        "block-device-mapping.encrypted": "BlockDeviceMappings[].Ebs.Encrypted",
+        "boot-mode": "BootMode",
+        "creation-date": "CreationDate",
+        "description": "Description",
+        "ena-support": "EnaSupport",
+        "free-tier-eligible": "FreeTierEligible",
+        "hypervisor": "Hypervisor",
+        "image-allowed": "ImageAllowed",
+        "image-id": "ImageId",
+        "image-type": "ImageType",
+        "instance-type-specification.supported-instance-type": "InstanceTypeSpecification.SupportedInstanceTypes[]",
+        "instance-type-specification.unsupported-instance-type": "InstanceTypeSpecification.UnsupportedInstanceTypes[]",
+        "is-public": "Public",
+        "kernel-id": "KernelId",
+        "manifest-location": "ImageLocation",
+        "name": "Name",
+        "owner-alias": "ImageOwnerAlias",
+        "owner-id": "OwnerId",
+        "platform": "Platform",
+        "product-code": "ProductCodes[].ProductCodeId",
+        "product-code.type": "ProductCodes[].ProductCodeType",
+        "public-ssm-parameter-name": "PublicSsmParameterName",
+        "ramdisk-id": "RamdiskId",
+        "root-device-name": "RootDeviceName",
+        "root-device-type": "RootDeviceType",
+        "source-image-id": "SourceImageId",
+        "source-image-region": "SourceImageRegion",
+        "source-instance-id": "SourceInstanceId",
+        "state": "State",
+        "state-reason-code": "StateReason.Code",
+        "state-reason-message": "StateReason.Message",
+        "sriov-net-support": "SriovNetSupport",
+        "virtualization-type": "VirtualizationType",
+    },
+    hidden=("deregistered",),
+)
+
+
+@action
+def describe_images(call: Call, req: Request) -> Response:
+    describe.check_owners(req.get("Owners", ()), "amazon", "aws-marketplace")
+    return describe.answer(call, req, IMAGES, owners=req.get("Owners"), users=req.get("ExecutableUsers"))
+
+
+@action
+def register_image(call: Call, req: Request) -> Response:
+    if not req.get("Name"):
+        raise errors.Missing("missing-parameter", parameter="name")
+    _check_description(req)
+    if "RootDeviceName" not in req:
+        if "ImageLocation" in req:
+            raise errors.Unsupported("unsupported", message="Instance-store images are not supported by this endpoint.")
+        raise errors.Conflict("image-without-root")
+    if len(req.get("UefiData", "")) > MOST_UEFI_DATA:
+        raise errors.Invalid("invalid-value", value="…", parameter="uefiData", why=f"At most {MOST_UEFI_DATA} characters.")
+    registration = images.Registration(
+        name=req["Name"],
+        root_device_name=req["RootDeviceName"],
+        description=req.get("Description", ""),
+        architecture=req.get("Architecture", "i386"),
+        virtualization_type=req.get("VirtualizationType", "paravirtual"),
+        options={name: req[name] for name in _OPTIONS if req.get(name) not in (None, "")},
+    )
+    image = images.register(call.tx, call.account_id, registration, bdm.from_ec2(req.get("BlockDeviceMappings", ())))
+    describe.tag(call, req, image.id)
+    return {"ImageId": image.id}
+
+
+@action
+def create_image(call: Call, req: Request) -> Response:
+    _check_description(req)
+    image, made = images.create(
+        call.tx,
+        call.account_id,
+        req["InstanceId"],
+        req["Name"],
+        description=req.get("Description", ""),
+        asked=bdm.from_ec2(req.get("BlockDeviceMappings", ())),
+        no_reboot=req.get("NoReboot", False),
+    )
+    describe.tag(call, req, image.id, *(snapshot.id for snapshot in made))
+    return {"ImageId": image.id}
+
+
+@action
+def deregister_image(call: Call, req: Request) -> Response:
+    image = images.find(call.tx, call.account_id, req["ImageId"])
+    backing = sorted({line["snapshot_id"] for line in image.mapping if line.get("snapshot_id")})
+    images.deregister(call.tx, call.account_id, req["ImageId"])
+    if not req.get("DeleteAssociatedSnapshots"):
+        return {"Return": True}
+    call.tx.db.flush()
+    results = []
+    for snapshot_id in backing:
+        try:
+            snapshots.delete(call.tx, call.account_id, snapshot_id)
+            results.append({"SnapshotId": snapshot_id, "ReturnCode": "success"})
+        except errors.InUse:
+            results.append({"SnapshotId": snapshot_id, "ReturnCode": "skipped"})
+    return {"Return": True, "DeleteSnapshotResults": results}
+
+
+def _check_description(req: Request) -> None:
+    if len(req.get("Description", "")) > MOST_DESCRIPTION:
+        raise errors.Invalid(
+            "invalid-value", value=req["Description"][:32] + "…", parameter="description", why="At most 255 characters."
+        )

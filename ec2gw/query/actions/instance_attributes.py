@@ -1,0 +1,166 @@
+"""Instance attributes: one table says what each is, how it is shown and what may change it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+from ec2gw.cloud import instances
+from ec2gw.model import errors, instance_types
+from ec2gw.query.actions.instances import MOST_USER_DATA, view_mapping
+from ec2gw.query.api import Call, Request, Response, action
+from ec2gw.state.records import Instance
+
+
+def _value(value: object) -> Response:
+    return {} if value is None else {"Value": value}
+
+
+# Attribute -> (member of the answer, how an instance has it). The element asked for is there even when it is empty.
+_SHOWN: dict[str, tuple[str, Callable[[Instance], Any]]] = {
+    "instanceType": ("InstanceType", lambda row: _value(row.type)),
+    "kernel": ("KernelId", lambda row: _value(row.options.get("KernelId"))),
+    "ramdisk": ("RamdiskId", lambda row: _value(row.options.get("RamdiskId"))),
+    "userData": ("UserData", lambda row: _value(row.user_data)),
+    "disableApiTermination": ("DisableApiTermination", lambda row: _value(row.disable_api_termination)),
+    "disableApiStop": ("DisableApiStop", lambda row: _value(row.disable_api_stop)),
+    "instanceInitiatedShutdownBehavior": ("InstanceInitiatedShutdownBehavior", lambda row: _value(row.shutdown_behavior)),
+    "rootDeviceName": ("RootDeviceName", lambda row: _value(row.root_device_name)),
+    "blockDeviceMapping": ("BlockDeviceMappings", lambda row: [view_mapping(attachment) for attachment in row.attachments]),
+    "productCodes": ("ProductCodes", lambda row: []),
+    "sourceDestCheck": ("SourceDestCheck", lambda row: _value(row.options.get("SourceDestCheck", True))),
+    "groupSet": ("Groups", lambda row: []),
+    "ebsOptimized": ("EbsOptimized", lambda row: _value(row.ebs_optimized)),
+    "sriovNetSupport": ("SriovNetSupport", lambda row: _value(row.options.get("SriovNetSupport"))),
+    "enclaveOptions": ("EnclaveOptions", lambda row: {"Enabled": False}),
+}
+
+
+@action
+def describe_instance_attribute(call: Call, req: Request) -> Response:
+    shown = _SHOWN.get(req["Attribute"])
+    if shown is None:
+        raise _unknown(req["Attribute"])
+    member, read = shown
+    return {"InstanceId": req["InstanceId"], member: read(instances.find(call.tx, call.account_id, req["InstanceId"]))}
+
+
+# Member of the request -> the attribute's own name, for the form `Attribute=` with `Value=`.
+_MEMBERS = {
+    "InstanceType": "instanceType",
+    "Kernel": "kernel",
+    "Ramdisk": "ramdisk",
+    "UserData": "userData",
+    "DisableApiTermination": "disableApiTermination",
+    "DisableApiStop": "disableApiStop",
+    "InstanceInitiatedShutdownBehavior": "instanceInitiatedShutdownBehavior",
+    "SourceDestCheck": "sourceDestCheck",
+    "EbsOptimized": "ebsOptimized",
+    "SriovNetSupport": "sriovNetSupport",
+    "EnaSupport": "enaSupport",
+    "BlockDeviceMappings": "blockDeviceMapping",
+}
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+
+
+@action
+def modify_instance_attribute(call: Call, req: Request) -> Response:
+    named = [member for member in _MEMBERS if member in req]
+    attribute = req.get("Attribute")
+    if len(named) + (attribute is not None and attribute not in map(_MEMBERS.get, named)) > 1:
+        raise errors.Conflict("attributes-too-many")
+    if named:
+        attribute, value = _MEMBERS[named[0]], req[named[0]]
+        if named[0] != "BlockDeviceMappings":
+            value = value.get("Value")
+    elif attribute is None:
+        raise errors.Conflict("attribute-missing")
+    elif "Value" not in req:
+        raise errors.Missing("missing-parameter", parameter="value")
+    else:
+        value = req["Value"]
+    row = instances.find(call.tx, call.account_id, req["InstanceId"])
+    if attribute == "blockDeviceMapping":
+        for entry in value:
+            ebs = entry.get("Ebs", {})
+            # A flag that is not said is true here (API_ModifyInstanceAttribute).
+            flag = ebs.get("DeleteOnTermination", True)
+            instances.keep_volumes(call.tx, row, entry.get("DeviceName", ""), flag, ebs.get("VolumeId"))
+        return {}
+    _change(row, attribute, value)
+    return {}
+
+
+def _change(row: Instance, attribute: str, value: Any) -> None:
+    if attribute not in _CHANGES:
+        raise _unknown(attribute)
+    name, read, when = _CHANGES[attribute]
+    if when is STOPPED:
+        instances.must_be_stopped(row)
+    instances.change(row, **{name: read(row, attribute, value)})
+
+
+def _truth(row: Instance, attribute: str, value: object) -> bool:
+    truth = value if isinstance(value, bool) else _TRUTH.get(str(value).lower())
+    if truth is None:
+        raise errors.Invalid("invalid-value", value=value, parameter=attribute, why="Expected 'true' or 'false'.")
+    return truth
+
+
+def _type(row: Instance, attribute: str, value: str) -> str:
+    try:
+        kind = instance_types.find(value)
+    except errors.Refusal:
+        raise errors.Invalid("instance-attribute-value", value=value, attribute=attribute) from None
+    if row.architecture not in kind.architectures:
+        raise errors.Invalid("instance-type-architecture", architecture=kind.architectures[0], image_architecture=row.architecture)
+    return kind.name
+
+
+def _user_data(row: Instance, attribute: str, value: bytes | str | None) -> str | None:
+    data = base64.b64decode(value) if isinstance(value, str) else value or b""
+    if len(data) > MOST_USER_DATA:
+        raise errors.LimitExceeded("user-data-too-large")
+    return base64.b64encode(data).decode() if data else None
+
+
+def _shutdown_behavior(row: Instance, attribute: str, value: str) -> str:
+    if value not in ("stop", "terminate"):
+        raise errors.Invalid("bad-value", value=value, parameter=attribute)
+    return value
+
+
+def _text(row: Instance, attribute: str, value: str | None) -> str | None:
+    return value or None
+
+
+STOPPED, ALWAYS = "stopped", "always"
+# Attribute -> (what changes of an instance, how the value is read, in which state it may change).
+_CHANGES: dict[str, tuple[str, Callable[[Instance, str, Any], Any], str]] = {
+    "instanceType": ("type", _type, STOPPED),
+    "kernel": ("KernelId", _text, STOPPED),
+    "ramdisk": ("RamdiskId", _text, STOPPED),
+    "userData": ("user_data", _user_data, STOPPED),
+    "disableApiTermination": ("disable_api_termination", _truth, ALWAYS),
+    "disableApiStop": ("disable_api_stop", _truth, ALWAYS),
+    "instanceInitiatedShutdownBehavior": ("shutdown_behavior", _shutdown_behavior, ALWAYS),
+    "sourceDestCheck": ("SourceDestCheck", _truth, ALWAYS),
+    "ebsOptimized": ("ebs_optimized", _truth, STOPPED),
+    "sriovNetSupport": ("SriovNetSupport", _text, STOPPED),
+    "enaSupport": ("EnaSupport", _truth, STOPPED),
+}
+
+
+@action
+def reset_instance_attribute(call: Call, req: Request) -> Response:
+    defaults = {"kernel": None, "ramdisk": None, "sourceDestCheck": True}
+    if req["Attribute"] not in defaults:
+        raise _unknown(req["Attribute"])
+    row = instances.find(call.tx, call.account_id, req["InstanceId"])
+    _change(row, req["Attribute"], defaults[req["Attribute"]])
+    return {}
+
+
+def _unknown(attribute: str) -> errors.Refusal:
+    return errors.Invalid("invalid-value", value=attribute, parameter="attribute", why="Unknown attribute.")
