@@ -1,0 +1,74 @@
+"""The targets that every story runs on: a simulated one and libvirt on this host, or, inside the LVM lane, libvirt on real LVM."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import gateway
+
+TARGETS = ("lvm",) if "EC2GW_LVM" in os.environ else ("simulated", "libvirt")
+
+
+@pytest.fixture(scope="session", params=TARGETS)
+def target(request: pytest.FixtureRequest) -> Iterator[gateway.Gateway]:
+    """A gateway with the guest image imported as `guest`."""
+    # A short path: a machine's monitor socket lies below it, and its name must fit in 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="gw-", dir="/run" if os.access("/run", os.W_OK) else None))
+    served = gateway.Gateway(folder / "s", request.param)
+    served.folder.mkdir()
+    try:
+        served.start()
+        served.run("image", "import", str(gateway.guest_image()), "--name", "guest")
+        yield served
+        assert served.stop() == 0
+    finally:
+        if served.process and served.process.poll() is None:
+            served.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def ec2(target: gateway.Gateway) -> Any:
+    return target.client()
+
+
+@pytest.fixture
+def guest(ec2: Any) -> dict[str, Any]:
+    """The imported image."""
+    (image,) = ec2.describe_images(Owners=["self"], Filters=[{"Name": "name", "Values": ["guest"]}])["Images"]
+    return dict(image)
+
+
+@pytest.fixture
+def tidy(ec2: Any) -> Iterator[None]:
+    """Whatever a story leaves, even when it fails, is gone before the next: machines are ended, volumes and snapshots removed."""
+    yield
+    instances = [row for part in ec2.describe_instances()["Reservations"] for row in part["Instances"]]
+    alive = [row["InstanceId"] for row in instances if row["State"]["Name"] != "terminated"]
+    if alive:
+        ec2.terminate_instances(InstanceIds=alive, Force=True)
+        gateway.until(lambda: states(ec2, alive) == {"terminated"}, 60, "instances to end")
+    gateway.until(lambda: all(v["State"] in ("available", "error") for v in ec2.describe_volumes()["Volumes"]), 60, "volumes free")
+    for volume in ec2.describe_volumes()["Volumes"]:
+        ec2.delete_volume(VolumeId=volume["VolumeId"])
+    for image in ec2.describe_images(Owners=["self"])["Images"]:
+        if image["Name"] != "guest":
+            ec2.deregister_image(ImageId=image["ImageId"], DeleteAssociatedSnapshots=True)
+    used = {m["Ebs"]["SnapshotId"] for i in ec2.describe_images(Owners=["self"])["Images"] for m in i["BlockDeviceMappings"] if "Ebs" in m}
+    for snapshot in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]:
+        if snapshot["SnapshotId"] not in used:
+            ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])
+    gateway.until(lambda: not ec2.describe_volumes()["Volumes"], 60, "volumes gone")
+
+
+def states(ec2: Any, ids: list[str]) -> set[str]:
+    """The states that instances are in now."""
+    answer = ec2.describe_instances(InstanceIds=ids)
+    return {row["State"]["Name"] for part in answer["Reservations"] for row in part["Instances"]}
