@@ -117,11 +117,14 @@ def operation(name: str, version: str) -> Operation:
 
 @dataclass(frozen=True)
 class Region:
-    """The region this house plays: its name, its zones and the address clients reach it at."""
+    """The region this house plays: its name, its zones, the address (`host:port`) clients reach it at, and the seconds a guest has
+    to obey.
+    """
 
     name: str
     zones: tuple[str, ...]
     endpoint: str
+    patience: int = 20
 
 
 @dataclass(frozen=True)
@@ -150,9 +153,9 @@ class Action:
     """An operation that this house does. `writes` is False for those that only look.
 
     `again` names the request's member that makes a repeat known (the idempotency token), None where there is none. A repeat is
-    answered with the first answer, brought up to date by `refresh` where there is one. `refreshes` names the record that the engine
-    is to look at before the action runs (a console read live); `settles` names the records that the engine must have seen to before
-    the answer leaves (a snapshot's moment).
+    answered with the first answer, brought up to date by `refresh` where there is one. `refreshes` names the record that the
+    engine is to look at before the action runs (a console read live); `settles` names the records that the engine must have seen
+    to before the answer leaves (a snapshot's moment).
     """
 
     name: str

@@ -7,8 +7,9 @@ import string
 from collections.abc import Iterator
 from pathlib import Path
 
-import ec2gw
 import pytest
+
+import ec2gw
 from ec2gw.model import errors as model_errors
 from ec2gw.model import ids
 from ec2gw.query import errors
