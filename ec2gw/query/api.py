@@ -117,8 +117,8 @@ def operation(name: str, version: str) -> Operation:
 
 @dataclass(frozen=True)
 class Region:
-    """The region this house plays: its name, its zones, the address (`host:port`) clients reach it at, and the seconds a guest has
-    to obey.
+    """The region this house plays: its name, its zones, the address (`host:port`) clients reach it at, and the seconds that a
+    guest has to obey.
     """
 
     name: str

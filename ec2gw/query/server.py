@@ -1,0 +1,258 @@
+"""The life of one request, top to bottom: bytes, signature, parameters, action in a transaction, XML. It knows no action.
+
+The event loop only reads and writes sockets; all else runs in threads: looking (a few at once), writing (queued for the
+one writer) and waiting for the engine, apart from each other, so that none starves the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import dataclasses
+import functools
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+import prometheus_client
+import structlog
+from aiohttp import ClientPayloadError, web
+from sqlalchemy.orm import Session
+
+from ec2gw.model import errors as refusals
+from ec2gw.query import actions, api, errors, signature, sts, tokens, wire
+from ec2gw.query.errors import Fault
+from ec2gw.state.records import AccessKey
+from ec2gw.state.session import Database
+from ec2gw.state.vault import Vault
+
+MOST_BODY = 1024 * 1024
+MOST_LINE = 64 * 1024  # a GET may carry user data, of 16 KiB before base64
+MOST_HEADER = 16 * 1024
+RECEIVE_PATIENCE = 30.0  # seconds a client has to send its body
+SETTLE_PATIENCE = 10.0  # seconds an answer waits for the engine
+LOOKERS, WRITERS, WAITERS = 8, 2, 32
+
+_log = structlog.stdlib.get_logger(__name__)
+T = TypeVar("T")
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Bell(Protocol):
+    """What this face knows of the engine."""
+
+    def wait(self, ids: Collection[str], timeout: float) -> bool:
+        """Block until nothing is left to do on these records, at most `timeout` seconds. True when it came to that."""
+
+    def refresh_console(self, instance_id: str, timeout: float) -> None:
+        """Block until the instance's console is read anew, at most `timeout` seconds."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Heard:
+    """A request understood: who signed it, and what is asked. `action` is None for what is not EC2's but STS's."""
+
+    signed: signature.Signed
+    name: str
+    version: str
+    action: api.Action | None
+    request: api.Request
+    dry: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reply:
+    body: bytes
+    response: api.Response
+    fault: Fault | None = None
+
+
+class Server:
+    """The EC2 Query face. `registry` is where its counts go; `bell` is None where no engine runs in this process."""
+
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        region: api.Region,
+        bell: Bell | None = None,
+        registry: prometheus_client.CollectorRegistry = prometheus_client.REGISTRY,
+    ) -> None:
+        actions.load()
+        self._database = database
+        self._region = region
+        self._bell = bell
+        self._paging_key = vault.paging_key
+        self._open = functools.lru_cache(maxsize=4096)(vault.open)  # by the sealed bytes: a key that changes is another
+        self._looking, self._writing, self._waiting = (
+            ThreadPoolExecutor(count, thread_name_prefix=f"query-{name}")
+            for name, count in (("look", LOOKERS), ("write", WRITERS), ("wait", WAITERS))
+        )
+        self._count = prometheus_client.Counter("ec2gw_requests", "EC2 requests answered", ["action", "code"], registry=registry)
+        self._seconds = prometheus_client.Histogram(
+            "ec2gw_request_seconds", "Seconds from the first byte to the answer", ["action"], registry=registry
+        )
+
+    def application(self) -> web.Application:
+        """The face as an aiohttp application; every path is EC2's."""
+        application = web.Application(
+            middlewares=[_always_xml],
+            client_max_size=MOST_BODY,
+            # A body is signed as sent, so it must not be unpacked first.
+            handler_args={"max_line_size": MOST_LINE, "max_field_size": MOST_HEADER, "auto_decompress": False},
+        )
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        application.on_cleanup.append(self._close)
+        return application
+
+    async def _close(self, _application: web.Application) -> None:
+        for pool in (self._looking, self._writing, self._waiting):
+            await asyncio.to_thread(pool.shutdown)
+
+    # -- the life of a request -----------------------------------------------------------------------------------------
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        began = time.perf_counter()
+        request_id = str(uuid.uuid4())
+        notes = {"action": "unknown", "method": request.method, "client": request.remote}
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                raw = await self._receive(request)
+                reply = await self._serve(raw, request_id, notes)
+            except Fault as fault:
+                reply = _refusal(fault, request_id)
+            except Exception:
+                _log.exception("request failed", **notes)
+                reply = _refusal(Fault("InternalError", "An internal error has occurred"), request_id)
+            seconds = time.perf_counter() - began
+            code, status = (reply.fault.code, reply.fault.status) if reply.fault else ("OK", 200)
+            self._count.labels(notes["action"], code).inc()
+            self._seconds.labels(notes["action"]).observe(seconds)
+            _log.info("request", **notes, code=code, status=status, ms=round(seconds * 1000, 1), size=len(reply.body))
+        headers = {
+            "Content-Type": "text/xml;charset=UTF-8",
+            "x-amzn-RequestId": request_id,
+            "Server": "AmazonEC2",
+            "Cache-Control": "no-cache, no-store",
+            "Vary": "accept-encoding",
+        }
+        if status == 405:
+            headers["Allow"] = "GET, POST"
+        return web.Response(status=status, headers=headers, body=reply.body)
+
+    async def _receive(self, request: web.Request) -> signature.Raw:
+        """The request's bytes. Raises faults for another method, too large a body and one that does not come."""
+        if request.method not in ("GET", "POST"):
+            raise Fault("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
+        try:
+            async with asyncio.timeout(RECEIVE_PATIENCE):
+                body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise Fault("RequestEntityTooLarge", f"The request is larger than {MOST_BODY} bytes.", 413) from None
+        except TimeoutError:
+            raise Fault("RequestTimeout", "The request's body did not come in time.", 408) from None
+        except (ClientPayloadError, ConnectionError, web.RequestPayloadError):
+            raise Fault("IncompleteBody", "The request ended before its body did.") from None
+        return signature.Raw(request.method, request.raw_path, _headers(request), body)
+
+    async def _serve(self, raw: signature.Raw, request_id: str, notes: dict[str, str | None]) -> _Reply:
+        heard = await self._in(self._looking, self._hear, raw, notes)
+        pool = self._writing if heard.action and heard.action.writes else self._looking
+        perform = functools.partial(self._in, pool, self._perform, heard, request_id)
+        reply = await perform()
+        if self._bell is None or heard.action is None:
+            return reply
+        if heard.action.refreshes is not None:
+            # The first run has found the record to be the caller's own; the second shows what the engine has seen since.
+            await self._in(self._waiting, self._bell.refresh_console, heard.action.refreshes(heard.request), SETTLE_PATIENCE)
+            reply = await perform()
+        if heard.action.settles is not None:
+            await self._in(self._waiting, self._settle, heard.action.settles(reply.response))
+        return reply
+
+    def _hear(self, raw: signature.Raw, notes: dict[str, str | None]) -> _Heard:
+        """Who asks what. Raises faults; nothing is written yet."""
+        with self._database.read() as tx:
+            signed = signature.verify(raw, functools.partial(self._credential, tx.db), tx.now)
+        notes["account"] = signed.account_id
+        params = signature.parameters(raw)
+        if any("\0" in text for pair in params for text in pair):
+            raise Fault("InvalidCharacter", "The request contains a character that is not valid.")
+        name, version = wire.heading(params)
+        if sts.knows(name, version):
+            notes["action"] = name
+            return _Heard(signed, name, version, None, {}, dry=False)
+        action = api.operation(name, version).action
+        notes["action"], notes["version"] = name, version
+        if action is None:
+            raise errors.from_refusal(refusals.Unsupported("not-implemented", action=name))
+        request = wire.read(name, version, params)
+        dry = request.pop("DryRun", False)
+        return _Heard(signed, name, version, action, request, dry)
+
+    def _credential(self, db: Session, access_key_id: str) -> signature.Credential | None:
+        key = db.get(AccessKey, access_key_id) if access_key_id.isascii() and "\0" not in access_key_id else None
+        return signature.Credential(self._open(key.secret), key.account_id, active=key.active) if key else None
+
+    def _perform(self, heard: _Heard, request_id: str) -> _Reply:
+        """Run the action in one transaction. The answer is written before the commit: who gets an error has changed nothing."""
+        if heard.action is None:
+            return _Reply(sts.write(heard.signed, request_id), {})
+        opened = self._database.write if heard.action.writes else self._database.read
+        account_id, name, request = heard.signed.account_id, heard.name, dict(heard.request)
+        try:
+            with opened() as tx:
+                call = api.Call(
+                    account_id, heard.signed.access_key_id, self._region.name, heard.version, tx.now, tx, self._region
+                )
+                if "NextToken" in request:
+                    request["NextToken"] = tokens.unseal(self._paging_key, request["NextToken"], account_id, name, request)
+                response = tokens.once(call, heard.action, request)
+                if response.get("NextToken") is not None:
+                    sealed = tokens.seal(self._paging_key, response["NextToken"], account_id, name, request)
+                    response = response | {"NextToken": sealed}
+                body = wire.write(name, heard.version, response, request_id)
+                if heard.dry:
+                    raise Fault("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+        except refusals.Refusal as refusal:
+            raise errors.from_refusal(refusal) from refusal
+        return _Reply(body, response)
+
+    def _settle(self, ids: Collection[str]) -> None:
+        """Wait until the engine has seen to these records. The work is done: nothing here may turn the answer into an error."""
+        assert self._bell is not None
+        try:
+            if not self._bell.wait(ids, SETTLE_PATIENCE):
+                _log.warning("answered before the engine was done", ids=list(ids))
+        except Exception:
+            _log.exception("waiting for the engine failed", ids=list(ids))
+
+    async def _in(self, pool: ThreadPoolExecutor, run: Callable[..., T], *args: object) -> T:
+        """Run in a thread, with this request's log context."""
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(pool, functools.partial(context.run, run, *args))
+
+
+@web.middleware
+async def _always_xml(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """What aiohttp itself refuses (a target that is no path) is said in EC2's XML too: old clients read nothing else."""
+    try:
+        return await handler(request)
+    except web.HTTPException as problem:
+        request_id = str(uuid.uuid4())
+        body = wire.write_error("InvalidRequest", "The request received was invalid", request_id)
+        headers = {"Content-Type": "text/xml;charset=UTF-8", "x-amzn-RequestId": request_id}
+        return web.Response(status=problem.status, headers=headers, body=body)
+
+
+def _refusal(fault: Fault, request_id: str) -> _Reply:
+    return _Reply(wire.write_error(fault.code, fault.message, request_id), {}, fault)
+
+
+def _headers(request: web.Request) -> tuple[tuple[str, str], ...]:
+    """The headers in order. A byte that is not UTF-8 stays what it was, so that the signature is over what was sent."""
+    return tuple(
+        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape")) for name, value in request.raw_headers
+    )
