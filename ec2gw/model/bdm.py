@@ -106,6 +106,12 @@ def is_root(device: str, root_device_name: str) -> bool:
     return same(device, root_device_name) or short(device) == re.sub(r"\d+$", "", short(root_device_name))
 
 
+def root_of(lines: Iterable[Line], root_device_name: str) -> Line | None:
+    """The root's line; the one that bears the very name comes before one that only names its disk."""
+    named = [line for line in lines if is_root(line.device, root_device_name)]
+    return min(named, key=lambda line: not same(line.device, root_device_name), default=None)
+
+
 def valid_device(device: str, virtualization: str = "hvm") -> bool:
     """Whether EC2 takes the name at all."""
     forms = (_HVM, _VIRTIO) if virtualization == "hvm" else (_HVM, _PV, _VIRTIO)
@@ -144,7 +150,7 @@ def _line(mapping: Mapping[str, Any]) -> Line:
         if virtual != SWAP and not _EPHEMERAL.fullmatch(virtual):
             raise errors.Invalid("mapping-invalid", message=f"Invalid virtual name {virtual}")
         return Line(device, virtual=virtual)
-    if not any(name != "DeleteOnTermination" for name in ebs) and "DeleteOnTermination" not in ebs:
+    if not ebs:
         raise errors.Missing("missing-parameter", parameter="ebs")
     snapshot_id, volume_id = ebs.get("SnapshotId"), ebs.get("VolumeId")
     if snapshot_id and ids.well_formed("vol", snapshot_id):  # as old OpenStack scripts name an existing volume
@@ -202,15 +208,14 @@ def register(
     """The lines of an image to be stored: sizes and types filled in, `no_device` lines dropped. Raises as RegisterImage does."""
     kept = [line for line in lines if not line.no_device]
     _check_devices(kept, root_device_name, virtualization)
-    root = next((line for line in kept if is_root(line.device, root_device_name)), None)
+    root = root_of(kept, root_device_name)
     if root is None or not root.ebs:
         raise errors.Invalid("image-root-unmapped", device=root_device_name)
     if not (root.snapshot_id or root.volume_id):
         raise errors.Invalid("mapping-invalid", message=f"The root device {root_device_name} does not have a snapshot")
     settled = settle(kept, found)
-    for line in settled:
-        if line.type and is_root(line.device, root_device_name):
-            _check_bootable(line.type)
+    if root.type:
+        _check_bootable(root.type)
     return settled
 
 
@@ -245,10 +250,13 @@ def merge(image: Sequence[Line], asked: Sequence[Line], root_device_name: str) -
     Raises where the root's source is touched, or a snapshot is put over an instance-store device.
     """
     merged: dict[str, Line] = {short(line.device): line for line in image}
+    root_line = root_of(image, root_device_name)
+    root_key = short(root_line.device) if root_line else None
     for line in asked:
         key = short(line.device)
-        known = merged.get(key)
-        root = known is not None and is_root(known.device, root_device_name)
+        if key not in merged and root_key and is_root(line.device, root_device_name):
+            key = root_key
+        known, root = merged.get(key), key == root_key
         if known is None:
             merged[key] = line
         elif line.no_device:
@@ -276,7 +284,8 @@ def _override(known: Line, line: Line, root: bool) -> Line:
     said = {field.name: value for field in fields(Line) if (value := getattr(line, field.name)) is not None and field.name != "device"}
     if line.type and line.type != known.type:  # another type has other IOPS; the image's do not carry over
         said = {"iops": None, "throughput": None} | said
-    return replace(known, device=line.device, **said)
+    # The root's name stays the image's: clients find the root volume by it.
+    return replace(known, device=known.device if root else line.device, **said)
 
 
 def resolve(
@@ -297,7 +306,8 @@ def resolve(
     _check_devices(asked, root_device_name, virtualization)
     lines = merge(image, asked, root_device_name)
     found = look_up(sources(lines))
-    lines = tuple(sorted(lines, key=lambda line: not is_root(line.device, root_device_name)))
+    root = root_of(lines, root_device_name)
+    lines = tuple(sorted(lines, key=lambda line: line is not root))
     volumes: list[Volume] = []
     scratch: list[Scratch] = []
     for line in lines:
@@ -329,14 +339,14 @@ def resolve(
 
 
 def for_new_image(
-    current: Sequence[Line], asked: Sequence[Line], root_device_name: str
+    current: Sequence[Line], asked: Sequence[Line], root_device_name: str, virtualization: str = "hvm"
 ) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
     """CreateImage: (the instance's own devices to be snapshotted, further lines of the request).
 
     `current` are the instance's EBS volumes (with `volume_id`, current size and type) and its image's ephemeral lines. Of an
-    existing device a request may change the delete flag or leave it out with NoDevice; sizes stay.
+    existing volume a request may change the delete flag or leave it out with NoDevice; all else stays.
     """
-    _check_devices(asked, root_device_name, "hvm")
+    _check_devices(asked, root_device_name, virtualization)
     kept: dict[str, Line] = {short(line.device): line for line in current}
     added: list[Line] = []
     for line in asked:
@@ -348,11 +358,19 @@ def for_new_image(
             if is_root(line.device, root_device_name):
                 raise errors.Invalid("mapping-root-removed", device=line.device)
             del kept[short(line.device)]
-        elif line.virtual or line.snapshot_id or line.volume_id or line.size not in (None, known.size) or line.encrypted is not None:
+        elif known.virtual:
+            del kept[short(line.device)]
+            added.append(line)
+        elif line.virtual or line.snapshot_id or line.volume_id or line.encrypted is not None or _reshapes(line, known):
             raise errors.Invalid("mapping-invalid", message=f"Only DeleteOnTermination can be changed for {line.device}")
         elif line.delete_on_termination is not None:
             kept[short(line.device)] = replace(known, delete_on_termination=line.delete_on_termination)
     return tuple(kept.values()), tuple(added)
+
+
+def _reshapes(line: Line, known: Line) -> bool:
+    shape = ("size", "type", "iops", "throughput")
+    return any(getattr(line, name) not in (None, getattr(known, name)) for name in shape)
 
 
 def _delete_by_default(line: Line) -> bool:
