@@ -40,8 +40,11 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Image:
+    """`ready`: none of its snapshots is pending any more."""
+
     id: str
     state: str
+    ready: bool
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,7 @@ def look(tx: Transaction, id: str) -> Seen | None:
         case "snapshot":
             return _snapshot(tx, id)
         case "image":
-            state = tx.db.scalar(select(records.Image.state).where(records.Image.id == id))
-            return Image(id, state) if state else None
+            return _image(tx, id)
         case "instance":
             return _instance(tx, id)
     return None
@@ -130,6 +132,15 @@ def _snapshot(tx: Transaction, id: str) -> Snapshot | None:
     copying = select(records.Snapshot.id).where(records.Snapshot.origin == id, records.Snapshot.cut.is_(False))
     wanted = any(tx.db.scalar(query.limit(1)) is not None for query in (making, copying))
     return Snapshot(id, row.state, row.zone, row.origin, row.cut, row.at_rest_of, wanted)
+
+
+def _image(tx: Transaction, id: str) -> Image | None:
+    state = tx.db.scalar(select(records.Image.state).where(records.Image.id == id))
+    if state is None:
+        return None
+    parts = select(records.ImageSnapshot.snapshot_id).where(records.ImageSnapshot.image_id == id)
+    pending = exists().where(records.Snapshot.id.in_(parts), records.Snapshot.state == "pending")
+    return Image(id, state, not tx.db.scalar(select(pending)))
 
 
 def _instance(tx: Transaction, id: str) -> Instance | None:

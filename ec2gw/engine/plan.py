@@ -37,7 +37,7 @@ def snapshot(seen: observe.Snapshot, domain: Domain | None) -> Step | None:
             return steps.CopySnapshot(seen.id, seen.origin, seen.zone)
         case "pending" if seen.origin:
             if seen.machine and domain is not None and domain.state != "off":
-                return steps.Rest(LOOK_AGAIN)
+                return steps.Rest(wait=LOOK_AGAIN)
             return steps.CutSnapshot(seen.id, seen.origin, seen.zone)
         case "deleting" if not seen.wanted:
             return steps.RemoveSnapshot(seen.id, seen.zone)
@@ -45,8 +45,8 @@ def snapshot(seen: observe.Snapshot, domain: Domain | None) -> Step | None:
 
 
 def image(seen: observe.Image) -> Step | None:
-    """Whether its snapshots are there is for the record to say."""
-    return steps.SettleImage(seen.id) if seen.state == "pending" else None
+    """It settles with the last of its snapshots, which wakes us."""
+    return steps.SettleImage(seen.id) if seen.state == "pending" and seen.ready else None
 
 
 def instance(seen: observe.Instance, domain: Domain | None, now: datetime, patience: float) -> Step | None:
@@ -75,7 +75,7 @@ def instance(seen: observe.Instance, domain: Domain | None, now: datetime, patie
             return steps.NoteEnded(seen.id, seen.scratch)
     assert seen.ended_at is not None
     left = (seen.ended_at + KEEP_TERMINATED - now).total_seconds()
-    return steps.Rest(left) if left > 0 else steps.Forget(seen.id)
+    return steps.Rest(wait=left) if left > 0 else steps.Forget(seen.id)
 
 
 def _bring_up(seen: observe.Instance, domain: Domain | None) -> Step | None:
@@ -95,7 +95,7 @@ def _bring_up(seen: observe.Instance, domain: Domain | None) -> Step | None:
 
 def _bring_down(seen: observe.Instance, now: datetime) -> Step:
     left = (seen.wished_at + timedelta(seconds=seen.grace) - now).total_seconds()
-    return steps.PressButton(seen.id, min(ASK_AGAIN, left)) if left > 0 else steps.PowerOff(seen.id)
+    return steps.PressButton(seen.id, wait=min(ASK_AGAIN, left)) if left > 0 else steps.PowerOff(seen.id)
 
 
 def _tend(seen: observe.Instance, domain: Domain, now: datetime, patience: float) -> Step | None:

@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Step:
     """The base of all steps; `name` is for logs and metrics."""
 
-    wait: ClassVar[float] = 0.0
+    wait: float = field(default=0.0, kw_only=True)
 
     @property
     def name(self) -> str:
@@ -118,7 +117,6 @@ class NoteHalted(Step):
 @dataclass(frozen=True)
 class PressButton(Step):
     instance: str
-    wait: float
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,6 @@ class Unplug(Step):
     instance: str
     volume: str
     force: bool
-    wait: float
 
 
 @dataclass(frozen=True)
@@ -185,5 +182,3 @@ class Forget(Step):
 @dataclass(frozen=True)
 class Rest(Step):
     """Nothing to do for a while."""
-
-    wait: float

@@ -64,9 +64,9 @@ def test_root_from_a_snapshot_with_every_kind_of_disk(target: Gateway, ec2: Any,
     sizes = {v["VolumeId"]: v["Size"] for v in ec2.describe_volumes()["Volumes"]}
     assert {name: sizes[disk["VolumeId"]] for name, disk in disks.items()} == {"/dev/sda1": 3, "/dev/sdf": 2}
     root, data = disks["/dev/sda1"]["VolumeId"], disks["/dev/sdf"]["VolumeId"]
-    target.hears(instance, rf"disk dev=vda serial={serial(root)} sectors={3 * 2**21}\b")
-    target.hears(instance, rf"disk dev=vd[bc] serial={serial(data)} sectors={2 * 2**21}\b")
     if target.real:
+        target.hears(instance, rf"disk dev=vda serial={serial(root)} sectors={3 * 2**21}\b")
+        target.hears(instance, rf"disk dev=vd[bc] serial={serial(data)} sectors={2 * 2**21}\b")
         target.hears(instance, r"userspace .*boots=1\b")
 
     ec2.stop_instances(InstanceIds=[instance])

@@ -1,0 +1,168 @@
+"""kill -9 at every step of every story, start again: the same end, and nothing on the host that no record accounts for."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from ec2gw.cloud import images, instances, snapshots, volumes
+from ec2gw.model import bdm
+from ec2gw.state import records
+from ec2gw.state.session import Transaction
+from tests.crash.house import STORES, ZONE, House
+
+Story = Callable[[House, dict[str, Any]], None]
+
+
+# -- where every story begins: an image, a running instance of it, a free volume ------------------------------------------------------
+
+
+def begin(house: House) -> dict[str, Any]:
+    """A settled house. The names in the result are ids."""
+    house.make()
+    source = house.wish(volumes.create, zone=ZONE, size=1)
+    house.run()
+    snapshot = house.wish(snapshots.create, source.id)
+    house.run()
+    lines = [
+        bdm.Line("/dev/sda1", snapshot_id=snapshot.id),
+        bdm.Line("/dev/sdf", size=1, delete_on_termination=False),
+        bdm.Line("/dev/sdb", virtual="ephemeral0"),
+    ]
+    like = images.Registration("first", "/dev/sda1", architecture="x86_64", virtualization_type="hvm")
+    image = house.wish(images.register, like, lines)
+    names = {"free": source.id, "snapshot": snapshot.id, "image": image.id}
+    launch(house, names)
+    house.run()
+    return names
+
+
+def launch(house: House, names: dict[str, Any]) -> None:
+    wish = instances.Launch(names["image"], "m1.small", 1, zones=(ZONE,))
+    (instance,) = house.wish(instances.launch, wish, 1)
+    names["instance"] = instance.id
+
+
+def attach(house: House, names: dict[str, Any]) -> None:
+    house.wish(volumes.attach, names["free"], names["instance"], "/dev/sdh")
+
+
+def detach(house: House, names: dict[str, Any]) -> None:
+    attach(house, names)
+    house.run()
+    house.wish(volumes.detach, names["free"])
+
+
+def stop(house: House, names: dict[str, Any]) -> None:
+    house.wish(instances.stop, [names["instance"]], 1)
+
+
+def start(house: House, names: dict[str, Any]) -> None:
+    stop(house, names)
+    house.run()
+    house.wish(instances.start, [names["instance"]], 1)
+
+
+def reboot(house: House, names: dict[str, Any]) -> None:
+    house.wish(instances.reboot, [names["instance"]])
+
+
+def snapshot(house: House, names: dict[str, Any]) -> None:
+    root = house.ask(lambda tx: tx.db.scalars(select(records.Attachment).where(records.Attachment.slot == 0)).one().volume_id)
+    house.wish(snapshots.create, root, "of a running root")
+
+
+def create_image(house: House, names: dict[str, Any]) -> None:
+    house.wish(lambda tx, account: images.create(tx, account, names["instance"], "second"))
+
+
+def terminate(house: House, names: dict[str, Any]) -> None:
+    house.wish(instances.terminate, [names["instance"]], 1)
+
+
+def delete(house: House, names: dict[str, Any]) -> None:
+    house.wish(volumes.delete, names["free"])
+
+
+STORIES: dict[str, Story] = {
+    story.__name__: story
+    for story in (launch, attach, detach, stop, start, reboot, snapshot, create_image, terminate, delete)
+}
+
+
+# -- what is compared -----------------------------------------------------------------------------------------------------------------
+
+
+def end_state(house: House) -> Any:
+    """Every record that a user can see, without ids and times, and how many disks and machines there are."""
+
+    def see(tx: Transaction) -> Any:
+        rows = tx.db.scalars
+        return {
+            "instances": sorted((row.state, row.boots, row.state_reason_code or "") for row in rows(select(records.Instance))),
+            "volumes": sorted((row.state, row.size) for row in rows(select(records.Volume))),
+            "attachments": sorted((row.device, row.state, row.slot) for row in rows(select(records.Attachment))),
+            "snapshots": sorted((row.state, row.cut) for row in rows(select(records.Snapshot))),
+            "images": sorted((row.name, row.state) for row in rows(select(records.Image))),
+        }
+
+    domains = house.machines().domains()
+    machines = sorted((domain.state, domain.generation, len(domain.disks)) for domain in domains.values())
+    return house.ask(see) | {"machines": machines}
+
+
+def audit(house: House) -> None:
+    """Disks and machines are exactly those that the records account for."""
+
+    def accounted(tx: Transaction) -> tuple[set[str], set[str]]:
+        disks = set(tx.db.scalars(select(records.Volume.id))) | set(tx.db.scalars(select(records.Snapshot.id)))
+        machines = set()
+        for row in tx.db.scalars(select(records.Instance).where(records.Instance.state != "terminated")):
+            machines.add(row.id)
+            if row.state == "running":
+                disks |= {disk["name"] for disk in row.scratch}
+        return disks, machines
+
+    disks, machines = house.ask(accounted)
+    store = house.store()
+    assert set(store.observe()) == disks
+    domains = house.machines().domains()
+    assert set(domains) == machines
+    for name in disks:
+        assert store.source(name).path.exists()
+
+
+def copy(folder: Path, to: Path) -> None:
+    # cp leaves holes holes; the disks are nearly nothing else.
+    subprocess.run(["cp", "-a", "--sparse=always", folder, to], check=True)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("story", STORIES)
+def test_killed_at_every_step(story: str, store: str, tmp_path: Path) -> None:
+    # Every run begins with the same folder at the same place: it is made once and laid out anew.
+    house, begun, points = House(tmp_path / "house", store), tmp_path / "begun", tmp_path / "points"
+    house.folder.mkdir()
+    names = begin(house)
+    STORIES[story](house, names)
+    copy(house.folder, begun)
+    house.run(points=points)
+    expected = end_state(house)
+    audit(house)
+    passed = points.read_text().splitlines()
+    assert passed, "the story makes the engine work"
+    for number, point in enumerate(passed):
+        shutil.rmtree(house.folder)
+        copy(begun, house.folder)
+        assert house.run(die_at=number) == signal.SIGKILL
+        house.run()
+        assert end_state(house) == expected, f"killed at {point}"
+        audit(house)
