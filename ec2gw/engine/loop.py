@@ -101,12 +101,12 @@ class Engine:
         with self._bell:
             return self._bell.wait_for(lambda: quiet() or self._stopping, timeout)
 
-    def refresh_console(self, instance: str) -> None:
+    def refresh_console(self, instance_id: str) -> None:
         """Write down the newest console text of an instance. Host trouble leaves the text that was seen last."""
         try:
-            self._performer.listen(instance)
+            self._performer.listen(instance_id)
         except HostError as trouble:
-            log.warning("console not read", instance=instance, error=str(trouble))
+            log.warning("console not read", instance=instance_id, error=str(trouble))
 
     # -- the queue ----------------------------------------------------------------------------------------------------------
 

@@ -46,8 +46,8 @@ class Bell(Protocol):
     def wait(self, ids: Collection[str], timeout: float) -> bool:
         """Block until nothing is left to do on these records, at most `timeout` seconds. True when it came to that."""
 
-    def refresh_console(self, instance_id: str, timeout: float) -> None:
-        """Block until the instance's console is read anew, at most `timeout` seconds."""
+    def refresh_console(self, instance_id: str) -> None:
+        """Block until the instance's console is read anew, which is the reading of a file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +166,7 @@ class Server:
             return reply
         if heard.action.refreshes is not None:
             # The first run has found the record to be the caller's own; the second shows what the engine has seen since.
-            await self._in(self._waiting, self._bell.refresh_console, heard.action.refreshes(heard.request), SETTLE_PATIENCE)
+            await self._in(self._waiting, self._bell.refresh_console, heard.action.refreshes(heard.request))
             reply = await perform()
         if heard.action.settles is not None:
             await self._in(self._waiting, self._settle, heard.action.settles(reply.response))
