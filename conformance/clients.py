@@ -1,0 +1,50 @@
+"""The live clients, set up for an endpoint. What a boto3 client makes is noted in the story's list of things made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import botocore.config
+
+from conformance.story import Key, Made, Story, Target
+
+
+def ec2(target: Target, made: Made | None = None, key: Key | None = None, *, checked: bool = True) -> Any:
+    """A boto3 client. Unchecked, it sends what it is given, wrong or not. It never retries: the first answer is the answer."""
+    key = key or target.key
+    client = boto3.session.Session().client(
+        "ec2",
+        endpoint_url=target.url,
+        region_name=target.region,
+        aws_access_key_id=key.id,
+        aws_secret_access_key=key.secret,
+        config=botocore.config.Config(
+            retries={"total_max_attempts": 1}, parameter_validation=checked, connect_timeout=10, read_timeout=90
+        ),
+    )
+    if made is not None:
+
+        def note(parsed: dict[str, Any], model: Any, **_: object) -> None:
+            made.note(model.name, texts(parsed))
+
+        client.meta.events.register("after-call.ec2", note)
+    return client
+
+
+def of(told: Story, **options: Any) -> Any:
+    """The boto3 client of a story."""
+    return ec2(told.target, told.made, **options)
+
+
+def texts(thing: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """(name of the field, text) of all texts in nested dicts and lists."""
+    if isinstance(thing, dict):
+        for key, value in thing.items():
+            yield from texts(value, key)
+    elif isinstance(thing, list):
+        for value in thing:
+            yield from texts(value, name)
+    elif isinstance(thing, str):
+        yield name, thing

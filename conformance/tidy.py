@@ -1,0 +1,120 @@
+"""Takes away what a story made, even when it failed half way, and says what would not go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import botocore.exceptions
+
+from conformance import clients
+from conformance.story import Made, Target, code_of
+
+_GONE = ("NotFound", "Unavailable", "InvalidAction", "UnsupportedOperation", "Malformed")
+
+
+def tidy(target: Target, made: Made) -> list[str]:
+    """What is left of the things made, with the reason, after patience ended."""
+    if not any(made.things.values()):
+        return []
+    ec2 = clients.ec2(target)
+    left = list(_end(ec2, target, made))
+    for image in made.of("imageId"):
+        if image in made.with_snapshots:
+            _note_snapshots(ec2, image, made)
+        left += _away(target, image, lambda image=image: ec2.deregister_image(ImageId=image))
+    for volume in made.of("volumeId"):
+        left += _away(target, volume, lambda volume=volume: _drop(ec2, volume))
+    for snapshot in made.of("snapshotId"):
+        left += _away(target, snapshot, lambda snapshot=snapshot: ec2.delete_snapshot(SnapshotId=snapshot))
+    for name in made.of("keyName"):
+        left += _away(target, name, lambda name=name: ec2.delete_key_pair(KeyName=name))
+    for group in made.of("groupId"):
+        left += _away(target, group, lambda group=group: ec2.delete_security_group(GroupId=group))
+    for address in made.of("publicIp"):
+        left += _away(target, address, lambda address=address: _release(ec2, address))
+    return left
+
+
+def _end(ec2: Any, target: Target, made: Made) -> Iterator[str]:
+    """Terminate the instances, and note the volumes that they leave."""
+    for instance in made.of("instanceId"):
+        for row in _volumes(ec2, instance):
+            made.add("volumeId", row["VolumeId"])
+        for protection in ("DisableApiTermination", "DisableApiStop"):
+            _try(lambda name=protection: ec2.modify_instance_attribute(InstanceId=instance, **{name: {"Value": False}}))
+        yield from _away(target, instance, lambda: ec2.terminate_instances(InstanceIds=[instance]))
+    for instance in made.of("instanceId"):
+        deadline = time.monotonic() + target.patience
+        while (state := _state(ec2, instance)) not in ("terminated", None):
+            if time.monotonic() > deadline:
+                yield f"{instance} is still {state}"
+                break
+            time.sleep(0.2)
+
+
+def _state(ec2: Any, instance: str) -> str | None:
+    try:
+        answer = ec2.describe_instances(InstanceIds=[instance])
+    except botocore.exceptions.ClientError:
+        return None
+    return next((row["State"]["Name"] for part in answer["Reservations"] for row in part["Instances"]), None)
+
+
+def _volumes(ec2: Any, instance: str) -> list[dict[str, Any]]:
+    found = _try(lambda: ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [instance]}]))
+    return found["Volumes"] if isinstance(found, dict) else []
+
+
+def _note_snapshots(ec2: Any, image: str, made: Made) -> None:
+    """A snapshot that CreateImage or CopyImage took is the story's, though no answer named it."""
+    found = _try(lambda: ec2.describe_images(ImageIds=[image]))
+    for row in found["Images"] if isinstance(found, dict) else []:
+        for mapping in row.get("BlockDeviceMappings", ()):
+            snapshot = mapping.get("Ebs", {}).get("SnapshotId")
+            if snapshot:
+                made.add("snapshotId", snapshot)
+
+
+def _drop(ec2: Any, volume: str) -> None:
+    try:
+        ec2.delete_volume(VolumeId=volume)
+    except botocore.exceptions.ClientError as error:
+        if code_of(error) == "VolumeInUse":
+            _try(lambda: ec2.detach_volume(VolumeId=volume, Force=True))
+        raise
+
+
+def _release(ec2: Any, address: str) -> None:
+    (row,) = ec2.describe_addresses(PublicIps=[address])["Addresses"]
+    if "AssociationId" in row:
+        ec2.disassociate_address(AssociationId=row["AssociationId"])
+    ec2.release_address(AllocationId=row["AllocationId"])
+
+
+def _try(call: Callable[[], object]) -> object:
+    """The call's answer, or none if it was refused: whether it mattered shows in what is left."""
+    try:
+        return call()
+    except botocore.exceptions.ClientError:
+        return None
+
+
+def _away(target: Target, name: str, call: Callable[[], object]) -> Iterator[str]:
+    """Ask until it is done or the thing is gone; when patience ends, answer what stood in the way."""
+    deadline = time.monotonic() + target.patience
+    while True:
+        try:
+            call()
+            return
+        except botocore.exceptions.ClientError as error:
+            if (code_of(error) or "").endswith(_GONE):
+                return
+            if time.monotonic() > deadline:
+                yield f"{name}: {error}"
+                return
+        except botocore.exceptions.BotoCoreError as error:
+            yield f"{name}: {error}"
+            return
+        time.sleep(0.3)
