@@ -83,7 +83,7 @@ def sign(
     with time_machine.travel(at, tick=False):
         signer.add_auth(request)
     prepared = request.prepare()
-    body = prepared.body or b""
+    body: Any = prepared.body or b""
     target = prepared.url.removeprefix(f"http://{HOST}")
     sent = (
         ("Host", HOST),
@@ -238,7 +238,8 @@ def test_wrong_secret_unknown_and_inactive_keys_are_refused_alike(signer: Callab
     method = "GET" if signer is v4_query else "POST"
     assert code(sign(signer, method=method, secret=SECRET + "x")) == "AuthFailure"
     assert code(sign(signer, method=method, key="AKIANOBODY")) == "AuthFailure"
-    assert code(sign(signer, method=method, key="AKIANOBODY", secret="0" * 40)) == "AuthFailure"
+    for secret in ("", "0" * 40):  # whatever stands in for the secret of nobody
+        assert code(sign(signer, method=method, key="AKIANOBODY", secret=secret)) == "AuthFailure"
     assert code(sign(signer, method=method, key="AKIAOFF")) == "AuthFailure"
 
 
@@ -252,9 +253,14 @@ def test_a_temporary_key_needs_its_token(signer: Callable[..., Any]) -> None:
 
 
 def test_an_unknown_key_costs_what_a_wrong_secret_costs(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[int] = []
+    calls: list[tuple[bytes, bytes]] = []
     compare = hmac.compare_digest
-    monkeypatch.setattr(signature.hmac, "compare_digest", lambda *sides: calls.append(1) or compare(*sides))
+
+    def counted(one: bytes, other: bytes) -> bool:
+        calls.append((one, other))
+        return compare(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", counted)
     counts = []
     for key, secret in ((KEY, "wrong"), ("AKIANOBODY", SECRET), (KEY, SECRET)):
         for signer in (v4, v2):
@@ -379,7 +385,7 @@ def by_hand(
     """Signed as version 4 has it, whatever the names say."""
     values = {name.lower(): value for name, value in headers}
     lines = "".join(f"{name}:{values.get(name, '')}\n" for name in names.split(";"))
-    canonical = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
+    canonical = f"POST\n{signed[0]}\n{signed[1]}\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
     scope = f"{scope_date}/us-east-1/ec2/aws4_request"
     to_sign = f"AWS4-HMAC-SHA256\n20261122T104945Z\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = b"AWS4" + SECRET.encode()
@@ -387,7 +393,7 @@ def by_hand(
         key = hmac.digest(key, word.encode(), "sha256")
     made = hmac.new(key, to_sign.encode(), "sha256").hexdigest()
     authorization = f"AWS4-HMAC-SHA256 Credential={KEY}/{scope}, SignedHeaders={names}, Signature={made}"
-    return signature.Raw("POST", "/", (*headers, ("Authorization", authorization)), body)
+    return signature.Raw("POST", target, (*headers, ("Authorization", authorization)), body)
 
 
 BASE = (("Host", HOST), ("X-Amz-Date", "20261122T104945Z"))
@@ -398,6 +404,20 @@ def test_what_a_right_signature_does_not_excuse() -> None:
     assert code(by_hand("x-amz-date", BASE)) == "AuthFailure"  # the host must be signed
     assert code(by_hand("host;x-amz-date;x-amz-none", BASE)) == "AuthFailure"  # what is signed must be there
     assert code(by_hand("host;x-amz-date", BASE, scope_date="20261121")) == "AuthFailure"
+
+
+@pytest.mark.parametrize(
+    ("target", "signed"),
+    [
+        ("/a//b/%C3%BC", ("/a//b/%C3%BC", "")),  # as sent
+        ("/a//b/./%C3%BC", ("/a/b/%25C3%25BC", "")),  # as the textbook has it
+        ("/?b=x+y&a=%c3%bc&c", ("/", "a=%C3%BC&b=x%20y&c=")),  # as the textbook has it
+        ("/?b=x+y&a=%c3%bc&c=", ("/", "a=%c3%bc&b=x+y&c=")),  # the pieces as sent
+    ],
+)
+def test_both_forms_of_path_and_query_are_accepted(target: str, signed: tuple[str, str]) -> None:
+    verify(by_hand("host;x-amz-date", BASE, signed=signed, target=target))
+    assert code(by_hand("host;x-amz-date", BASE, signed=signed, target=target + "x")) == "AuthFailure"
 
 
 def test_a_signed_hash_must_be_the_bodys() -> None:

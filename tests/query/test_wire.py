@@ -101,9 +101,14 @@ def sent(action: str, date: str, request: Mapping[str, Any]) -> wire.Parameters:
     return [(name, str(value)) for name, value in serialized["body"].items()]
 
 
+def parse(xml: bytes, status: int, shape: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = botocore.parsers.EC2QueryParser().parse({"body": xml, "headers": {}, "status_code": status}, shape)
+    return answer
+
+
 def received(action: str, date: str, xml: bytes) -> dict[str, Any]:
     shape = service(date).operation_model(action).output_shape
-    answer: dict[str, Any] = botocore.parsers.EC2QueryParser().parse({"body": xml, "headers": {}, "status_code": 200}, shape)
+    answer = parse(xml, 200, shape)
     assert answer.pop("ResponseMetadata")["RequestId"] == REQUEST_ID
     return answer
 
@@ -307,7 +312,16 @@ def test_launches_of_old_and_new_clients_are_read(params: wire.Parameters, more:
 
 
 def test_what_signs_a_request_is_no_parameter_of_it() -> None:
-    names = ("Action", "Version", "AWSAccessKeyId", "SignatureVersion", "SignatureMethod", "Timestamp", "Expires", "Signature")
+    names: tuple[str, ...] = (
+        "Action",
+        "Version",
+        "AWSAccessKeyId",
+        "SignatureVersion",
+        "SignatureMethod",
+        "Timestamp",
+        "Expires",
+        "Signature",
+    )
     names += ("SecurityToken", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders")
     names += ("X-Amz-Signature", "X-Amz-Security-Token")
     assert wire.read("DescribeRegions", api.NEWEST, [(name, "x") for name in names]) == {}
@@ -508,7 +522,7 @@ def test_the_envelope() -> None:
 
 def test_an_error() -> None:
     xml = wire.write_error("InvalidVolume.NotFound", "The volume '<&>' does not exist.", REQUEST_ID)
-    answer = botocore.parsers.EC2QueryParser().parse({"body": xml, "headers": {}, "status_code": 400}, None)
+    answer = parse(xml, 400, None)
     assert answer["Error"] == {"Code": "InvalidVolume.NotFound", "Message": "The volume '<&>' does not exist."}
     assert answer["ResponseMetadata"]["RequestId"] == REQUEST_ID
     assert b"<RequestID>" in xml and b"xmlns" not in xml
