@@ -40,6 +40,12 @@ def free_port() -> int:
         return port
 
 
+def listens(port: int) -> bool:
+    """Whether somebody listens on a loopback port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Gateway:
     """`target` is `simulated`, `libvirt` (files) or `lvm` (libvirt on the thin pool named by EC2GW_LVM)."""
 
@@ -71,8 +77,7 @@ class Gateway:
         assert self.process is not None
         if self.process.poll() is not None:
             raise AssertionError(f"the gateway ended with {self.process.returncode}:\n{self.log()[-4000:]}")
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return listens(self.port)
 
     def log(self) -> str:
         """What the gateway has printed so far."""
@@ -99,11 +104,15 @@ class Gateway:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def credentials(self) -> dict[str, str]:
+        """The first key, as the gateway wrote it down."""
+        written = configparser.ConfigParser()
+        written.read(self.folder / "credentials")
+        return dict(written["default"])
+
     def client(self, service: str = "ec2", **config: Any) -> Any:
         """A boto3 client with the first key."""
-        credentials = configparser.ConfigParser()
-        credentials.read(self.folder / "credentials")
-        profile = credentials["default"]
+        profile = self.credentials()
         return boto3.client(
             service,
             endpoint_url=self.url,
