@@ -379,10 +379,19 @@ def test_half_a_v2_signature_is_incomplete(name: str) -> None:
     assert code(signature.Raw("GET", "/?" + "&".join(twice), signed.headers, b"")) == "IncompleteSignature"
 
 
+Headers = tuple[tuple[str, str], ...]
+
+
 def by_hand(
-    names: str, headers: tuple[tuple[str, str], ...], *, scope_date: str = "20261122", body: bytes = b""
+    names: str,
+    headers: Headers,
+    *,
+    scope_date: str = "20261122",
+    body: bytes = b"",
+    signed: tuple[str, str] = ("/", ""),
+    target: str = "/",
 ) -> signature.Raw:
-    """Signed as version 4 has it, whatever the names say."""
+    """Signed as version 4 has it, whatever the names say; `signed` are the path and the query that are signed."""
     values = {name.lower(): value for name, value in headers}
     lines = "".join(f"{name}:{values.get(name, '')}\n" for name in names.split(";"))
     canonical = f"POST\n{signed[0]}\n{signed[1]}\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
