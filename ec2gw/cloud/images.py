@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from ec2gw.cloud import lookup, snapshots
+from ec2gw.cloud import lookup, snapshots, volumes
 from ec2gw.model import bdm, errors, ids, lifecycle
 from ec2gw.state.records import Image, ImageSnapshot, Instance, Snapshot, Volume
 from ec2gw.state.session import Transaction
@@ -37,9 +37,6 @@ class Registration:
 def register(tx: Transaction, account_id: str, registration: Registration, lines: Sequence[bdm.Line]) -> Image:
     """Write down an image made of snapshots, and of volumes by id where the caller says so (API_RegisterImage)."""
     check_name(tx, account_id, registration.name)
-    for snapshot_id in bdm.sources(lines):
-        if ids.well_formed("snap", snapshot_id):
-            snapshots.usable(tx, account_id, snapshot_id)
     settled = bdm.register(
         lines, registration.root_device_name, sources(tx, account_id, bdm.sources(lines)), registration.virtualization_type
     )
@@ -69,11 +66,12 @@ def create(
     if not any(row.slot == 0 for row in attached.values()):
         raise errors.Invalid("instance-root-missing", instance=instance_id, device=instance.root_device_name)
     check_name(tx, account_id, name)
-    volumes = {row.id: row for row in tx.db.scalars(select(Volume).where(Volume.id.in_(attached)))}
+    disks = {row.id: row for row in tx.db.scalars(select(Volume).where(Volume.id.in_(attached)))}
     source = tx.db.scalars(select(Image).where(Image.id == instance.image_id)).one_or_none()
-    ephemeral = [line for line in map(bdm.from_json, source.mapping) if line.virtual] if source else []
-    current = [_line(volumes[row.volume_id], row.device, row.delete_on_termination) for row in attached.values()]
-    mine, added = bdm.for_new_image([*current, *ephemeral], asked, instance.root_device_name)
+    current = [_line(disks[row.volume_id], row.device, row.delete_on_termination) for row in attached.values()]
+    mapped = map(bdm.from_json, source.mapping) if source else ()
+    current += [line for line in mapped if line.virtual and not any(bdm.same(line.device, row.device) for row in attached.values())]
+    mine, added = bdm.for_new_image(current, asked, instance.root_device_name, instance.virtualization_type)
     registration = Registration(
         name, instance.root_device_name, description, instance.architecture, instance.virtualization_type,
         dict(source.options) if source else {},
@@ -89,13 +87,10 @@ def create(
     for line in mine:
         if line.volume_id:
             note = f"Created by CreateImage({instance.id}) for {image.id}"
-            made.append(snapshots.cut(tx, volumes[line.volume_id], note, at_rest_of))
+            made.append(snapshots.cut(tx, disks[line.volume_id], note, at_rest_of))
             line = replace(line, volume_id=None, snapshot_id=made[-1].id)
         lines.append(line)
-    wanted = bdm.sources(added)
-    for snapshot_id in wanted:
-        snapshots.usable(tx, account_id, snapshot_id)
-    lines += bdm.settle(added, sources(tx, account_id, wanted))
+    lines += bdm.settle(added, sources(tx, account_id, bdm.sources(added)))
     _write_mapping(tx, image, lines)
     tx.touch(image.id, instance.id)
     return image, made
@@ -150,11 +145,11 @@ def deregister(tx: Transaction, account_id: str, image_id: str) -> Image:
 
 
 def sources(tx: Transaction, account_id: str, wanted: Sequence[str]) -> dict[str, bdm.Source]:
-    """What the snapshots and volumes of a mapping are. Raises NotFound where one is not the account's."""
+    """What the snapshots and volumes of a mapping are. Raises where one is not the account's, or a snapshot is not completed."""
     snapshot_ids = [id for id in wanted if ids.well_formed("snap", id)]
     volume_ids = [id for id in wanted if ids.well_formed("vol", id)]
-    found = {row.id: bdm.Source(row.size, row.encrypted) for row in (snapshots.find(tx, account_id, id) for id in snapshot_ids)}
-    rows = lookup.many(tx, Volume, "vol", account_id, volume_ids)
+    found = {row.id: bdm.Source(row.size, row.encrypted) for row in (snapshots.usable(tx, account_id, id) for id in snapshot_ids)}
+    rows = [volumes.find(tx, account_id, id) for id in volume_ids]
     return found | {row.id: bdm.Source(row.size, row.encrypted) for row in rows}
 
 

@@ -167,21 +167,21 @@ def stop(tx: Transaction, account_id: str, wanted: Sequence[str], patience: int)
             raise errors.WrongState("instance-never-ran" if not row.ran else "instance-not-stoppable", instance=row.id)
         if row.disable_api_stop and row.state == "running":
             raise errors.NotPermitted("stop-protected", instance=row.id)
+    _hurry(tx, rows, patience)
     return _each(tx, account_id, wanted, "stop", "instance-not-stoppable", lambda row: _say_by_user(tx, row, patience), rows)
 
 
 def reboot(tx: Transaction, account_id: str, wanted: Sequence[str]) -> None:
-    """Wish for another boot of running instances (API_RebootInstances); terminated ones are passed over."""
-
-    def count(instance: Instance) -> None:
-        if instance.state == "running":
-            instance.boots += 1
-
-    _each(tx, account_id, wanted, "reboot", "instance-not-rebootable", count, again=True)
+    """Wish for another boot of running instances (API_RebootInstances); those not yet on, and those going, are passed over."""
+    for change in _each(tx, account_id, wanted, "reboot", "instance-not-rebootable", lambda instance: None):
+        if change.before == "running":
+            change.instance.boots += 1
+            change.instance.wished_at = tx.now
+            tx.touch(change.instance.id)
 
 
 def terminate(tx: Transaction, account_id: str, wanted: Sequence[str], patience: int) -> list[Change]:
-    """Wish instances gone (API_TerminateInstances). One that is protected spares those of its zone, and the call fails."""
+    """Wish instances gone (API_TerminateInstances). Where one of them is protected, none goes."""
     rows = lookup.many(tx, Instance, "i", account_id, wanted)
     for row in rows:
         if row.state in ("terminated", "shutting-down"):
@@ -190,6 +190,7 @@ def terminate(tx: Transaction, account_id: str, wanted: Sequence[str], patience:
             raise errors.NotPermitted("termination-protected", instance=row.id, attribute="disableApiTermination")
         if row.disable_api_stop:
             raise errors.NotPermitted("termination-protected", instance=row.id, attribute="disableApiStop")
+    _hurry(tx, rows, patience)
     return _each(
         tx, account_id, wanted, "terminate", "instance-wrong-state", lambda row: _say_by_user(tx, row, patience), rows
     )
@@ -203,10 +204,8 @@ def _each(
     refusal: str,
     do: Callable[[Instance], None],
     rows: Sequence[Instance] | None = None,
-    *,
-    again: bool = False,
 ) -> list[Change]:
-    """Send a wish to all or to none. `do` is told where the state changes; with `again` also where it stays."""
+    """Send a wish to all or to none. `do` is told where the state changes."""
     changes = []
     rows = rows if rows is not None else lookup.many(tx, Instance, "i", account_id, wanted)
     for row in rows:
@@ -214,13 +213,21 @@ def _each(
         if state is None:
             raise errors.WrongState(refusal, instance=row.id, state=row.state)
         before = row.state
-        if again or state != before:
+        if state != before:
             do(row)
             row.state = state
             row.wished_at = tx.now
             tx.touch(row.id)
         changes.append(Change(row, before))
     return changes
+
+
+def _hurry(tx: Transaction, rows: Sequence[Instance], patience: int) -> None:
+    """A guest that is being shut down has no longer to obey than the newest wish says: a forced stop may follow a plain one."""
+    for row in rows:
+        if row.state in ("stopping", "shutting-down") and patience < row.grace:
+            row.grace = patience
+            tx.touch(row.id)
 
 
 def _say_by_user(tx: Transaction, instance: Instance, patience: int) -> None:

@@ -98,6 +98,7 @@ def delete(tx: Transaction, account_id: str, snapshot_id: str) -> Snapshot:
     assert state is not None
     snapshot.state = state
     tx.touch(snapshot_id)
+    _ring(tx, snapshot)
     return snapshot
 
 
@@ -109,8 +110,7 @@ def was_cut(tx: Transaction, snapshot_id: str) -> None:
     snapshot = _row(tx, snapshot_id)
     if snapshot:
         snapshot.cut = True
-        if snapshot.at_rest_of:
-            tx.touch(snapshot.at_rest_of)
+        _ring(tx, snapshot)
 
 
 def completed(tx: Transaction, snapshot_id: str) -> None:
@@ -123,8 +123,7 @@ def failed(tx: Transaction, snapshot_id: str, reason: str) -> None:
     snapshot = _tell(tx, snapshot_id, "failed")
     if snapshot:
         snapshot.reason = reason
-        if snapshot.at_rest_of:
-            tx.touch(snapshot.at_rest_of)
+        _ring(tx, snapshot)
 
 
 def removed(tx: Transaction, snapshot_id: str) -> None:
@@ -149,5 +148,9 @@ def _tell(tx: Transaction, snapshot_id: str, event: str) -> Snapshot | None:
         snapshot.completed_at = tx.now
     users = select(Image.id).join(ImageSnapshot, ImageSnapshot.image_id == Image.id).where(ImageSnapshot.snapshot_id == snapshot_id)
     tx.touch(*tx.db.scalars(users))
-    tx.touch(snapshot.volume_id)  # its removal may be waiting for us
     return snapshot
+
+
+def _ring(tx: Transaction, snapshot: Snapshot) -> None:
+    """Nothing waits for the cut any more: the start of an instance and the removal of the origin may have waited."""
+    tx.touch(*(id for id in (snapshot.at_rest_of, snapshot.origin) if id))

@@ -124,6 +124,8 @@ def place(
     if slot is None:
         used = {row.slot for row in taken} | {number for _, number in scratch}
         root = bdm.is_root(device, instance.root_device_name)
+        if root and 0 in used:
+            raise errors.InUse("device-in-use", device=device)
         slot = 0 if root else next(number for number in range(1, len(used) + 2) if number not in used)
     attachment = Attachment(
         volume_id=volume.id,
@@ -157,7 +159,7 @@ def detach(
         lookup.one(tx, Instance, "i", account_id, instance_id)
     attachment = tx.db.get(Attachment, volume_id)
     if attachment is None:
-        raise errors.WrongState("volume-not-attached", volume=volume_id, state=volume.state)
+        raise errors.WrongState("volume-wrong-state", volume=volume_id, state=volume.state)
     if instance_id not in (None, attachment.instance_id) or device is not None and not bdm.same(device, attachment.device):
         raise errors.NotFound(
             "attachment-not-found",
@@ -185,16 +187,16 @@ def created(tx: Transaction, volume_id: str) -> None:
     """The store has the volume now."""
     volume = _row(tx, volume_id)
     attachment = tx.db.get(Attachment, volume_id)
-    if volume and _tell(volume, "created-attached" if attachment else "created") and attachment:
-        tx.touch(attachment.instance_id)
+    if volume and _tell(volume, "created-attached" if attachment else "created"):
+        _ring(tx, volume, attachment)
 
 
 def failed(tx: Transaction, volume_id: str) -> None:
     """The store cannot make the volume."""
     volume = _row(tx, volume_id)
     attachment = tx.db.get(Attachment, volume_id)
-    if volume and _tell(volume, "failed") and attachment:
-        tx.touch(attachment.instance_id)
+    if volume and _tell(volume, "failed"):
+        _ring(tx, volume, attachment)
 
 
 def removed(tx: Transaction, volume_id: str) -> None:
@@ -237,6 +239,14 @@ def count(tx: Transaction, account_id: str) -> int:
 
 def _row(tx: Transaction, volume_id: str) -> Volume | None:
     return tx.db.scalars(select(Volume).where(Volume.id == volume_id)).one_or_none()
+
+
+def _ring(tx: Transaction, volume: Volume, attachment: Attachment | None) -> None:
+    """The volume's making is over: its instance, and the removal of what it was made from, may have waited for that."""
+    if attachment:
+        tx.touch(attachment.instance_id)
+    if volume.snapshot_id:
+        tx.touch(volume.snapshot_id)
 
 
 def _wish(volume: Volume, event: str, refusal: str) -> None:

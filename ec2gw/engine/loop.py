@@ -91,7 +91,7 @@ class Engine:
             self._bell.notify_all()
 
     def wait(self, ids: Iterable[str], timeout: float) -> bool:
-        """Until nothing can be done for these records right now; False when that takes more than `timeout` seconds."""
+        """Until nothing can be done for these records right now; False when that takes more than `timeout` seconds or the engine stops."""
         wanted = frozenset(ids)
 
         def quiet() -> bool:
@@ -99,7 +99,7 @@ class Engine:
             return not any(id in self._busy or self._due.get(id, now + 1) <= now for id in wanted)
 
         with self._bell:
-            return self._bell.wait_for(lambda: quiet() or self._stopping, timeout)
+            return self._bell.wait_for(lambda: quiet() or self._stopping, timeout) and quiet()
 
     def refresh_console(self, instance_id: str) -> None:
         """Write down the newest console text of an instance. Host trouble leaves the text that was seen last."""
@@ -115,6 +115,14 @@ class Engine:
         if when < self._due.get(id, float("inf")):
             self._due[id] = when
             heapq.heappush(self._heap, (when, next(self._order), id))
+
+    def _remind(self, ids: Iterable[str]) -> None:
+        """Look at these records now, but for those that are to be looked at later for a reason."""
+        with self._bell:
+            for id in ids:
+                if id not in self._due:
+                    self._put(id, 0.0)
+            self._bell.notify_all()
 
     def _take(self) -> str | None:
         with self._bell:
@@ -204,7 +212,7 @@ class Engine:
         log.warning("host trouble", id=id, state=state, tries=tries, error=str(trouble))
         if trouble.final or tries >= MOST_TRIES:
             self._performer.give_up(id, state, str(trouble))
-        return min(2.0 ** (tries - 1) / 2, LONGEST_PAUSE)
+        return min(2.0 ** min(tries, 10) / 4, LONGEST_PAUSE)
 
     def _look_around(self) -> None:
         """Now and then: records that are on their way, and machines that are not as their records say."""
@@ -213,8 +221,8 @@ class Engine:
                 with self._database.read() as tx:
                     ids, running = observe.unsettled(tx), observe.running(tx)
                 domains = self._hypervisor.domains()
-                self.wake(ids)
-                self.wake(id for id, boots in running.items() if not _as_wished(domains.get(id), boots))
+                self._remind(ids)
+                self._remind(id for id, boots in running.items() if not _as_wished(domains.get(id), boots))
             except Exception:
                 log.exception("look around broke")
             with self._bell:

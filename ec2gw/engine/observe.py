@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import exists, select
 
@@ -13,9 +13,12 @@ from ec2gw.state import records
 from ec2gw.state.session import Transaction
 
 
+KEEP_TERMINATED = timedelta(hours=1)  # API_DescribeInstances: about an hour
+
+
 @dataclass(frozen=True)
 class Volume:
-    """`wanted`: a snapshot that is yet to be cut or settled still needs the volume's bytes. `size` is bytes."""
+    """`wanted`: a snapshot that is yet to be cut still needs the volume's bytes. `size` is bytes."""
 
     id: str
     state: str
@@ -94,7 +97,7 @@ def look(tx: Transaction, id: str) -> Seen | None:
 
 
 def unsettled(tx: Transaction) -> list[str]:
-    """The ids of every record that is on its way somewhere."""
+    """The ids of every record that is on its way somewhere, and of terminated instances that have been shown long enough."""
     found: list[str] = []
     for record, states in (
         (records.Volume, ("creating", "deleting")),
@@ -103,6 +106,8 @@ def unsettled(tx: Transaction) -> list[str]:
         (records.Instance, ("pending", "stopping", "shutting-down")),
     ):
         found += tx.db.scalars(select(record.id).where(record.state.in_(states)))
+    over = records.Instance.ended_at <= tx.now - KEEP_TERMINATED
+    found += tx.db.scalars(select(records.Instance.id).where(records.Instance.state == "terminated", over))
     found += tx.db.scalars(select(records.Attachment.instance_id).where(records.Attachment.state.in_(("attaching", "detaching", "busy"))))
     return found
 
@@ -129,7 +134,9 @@ def _snapshot(tx: Transaction, id: str) -> Snapshot | None:
     if row is None:
         return None
     making = select(records.Volume.id).where(records.Volume.snapshot_id == id, records.Volume.state == "creating")
-    copying = select(records.Snapshot.id).where(records.Snapshot.origin == id, records.Snapshot.cut.is_(False))
+    copying = select(records.Snapshot.id).where(
+        records.Snapshot.origin == id, records.Snapshot.state == "pending", records.Snapshot.cut.is_(False)
+    )
     wanted = any(tx.db.scalar(query.limit(1)) is not None for query in (making, copying))
     return Snapshot(id, row.state, row.zone, row.origin, row.cut, row.at_rest_of, wanted)
 

@@ -72,8 +72,9 @@ class Performer:
                 self._note(step, volumes.plugged, place.disk)
             case steps.NotePlugged(volume):
                 self._note(step, volumes.plugged, volume)
-            case steps.Unplug(instance, volume, force):
-                self._hypervisor.unplug(instance, volume, force=force)
+            case steps.Unplug(instance, leaving, forced):
+                for volume in leaving:
+                    self._hypervisor.unplug(instance, volume, force=volume in forced)
             case steps.NoteWithheld(volume):
                 self._note(step, volumes.withheld, volume)
             case steps.NoteUnplugged(volume):

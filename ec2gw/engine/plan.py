@@ -15,7 +15,6 @@ from ec2gw.model import lifecycle
 
 ASK_AGAIN = 3.0  # a button press or an unplug may be lost while the guest boots
 LOOK_AGAIN = 0.5  # for a machine to be off
-KEEP_TERMINATED = timedelta(hours=1)
 
 
 def volume(seen: observe.Volume) -> Step | None:
@@ -51,30 +50,28 @@ def image(seen: observe.Image) -> Step | None:
 
 def instance(seen: observe.Instance, domain: Domain | None, now: datetime, patience: float) -> Step | None:
     """Bring the machine to where the state wants it: on, off or gone."""
-    if domain is not None and domain.state == "paused":
-        return steps.Resume(seen.id)
-    on = domain is not None and domain.state == "running"
+    on = domain if domain is not None and domain.state != "off" else None
     match lifecycle.INSTANCE_GOAL[seen.state]:
-        case "on" if domain is not None and on and domain.generation >= seen.boots:
-            return _tend(seen, domain, now, patience)
+        case "on" if on and on.generation >= seen.boots:
+            return _resume(seen) if on.state == "paused" else _tend(seen, on, now, patience)
         case "on" if on:
-            return _bring_down(seen, now)  # a reboot: this machine is of an earlier boot
+            return _bring_down(seen, on, now)  # a reboot: this machine is of an earlier boot
         case "on":
             return _bring_up(seen, domain)
         case "off" if on:
-            return _bring_down(seen, now)
+            return _bring_down(seen, on, now)
         case "off" if seen.state == "stopping":
             return steps.NoteStopped(seen.id, seen.scratch)
         case "off":
             return _let_go(seen)
         case "gone" if on:
-            return _bring_down(seen, now)
+            return _bring_down(seen, on, now)
         case "gone" if domain is not None:
             return steps.RemoveMachine(seen.id)
         case "gone" if seen.state == "shutting-down":
             return steps.NoteEnded(seen.id, seen.scratch)
     assert seen.ended_at is not None
-    left = (seen.ended_at + KEEP_TERMINATED - now).total_seconds()
+    left = (seen.ended_at + observe.KEEP_TERMINATED - now).total_seconds()
     return steps.Rest(wait=left) if left > 0 else steps.Forget(seen.id)
 
 
@@ -93,16 +90,25 @@ def _bring_up(seen: observe.Instance, domain: Domain | None) -> Step | None:
     return steps.Start(seen.id, seen.boots, seen.vcpus, seen.memory_mib, volumes, seen.scratch)
 
 
-def _bring_down(seen: observe.Instance, now: datetime) -> Step:
+def _bring_down(seen: observe.Instance, domain: Domain, now: datetime) -> Step:
     left = (seen.wished_at + timedelta(seconds=seen.grace) - now).total_seconds()
-    return steps.PressButton(seen.id, wait=min(ASK_AGAIN, left)) if left > 0 else steps.PowerOff(seen.id)
+    if left <= 0:
+        return steps.PowerOff(seen.id)
+    if domain.state == "paused":
+        return _resume(seen)  # or it cannot hear the button
+    return steps.PressButton(seen.id, wait=min(ASK_AGAIN, left))
+
+
+def _resume(seen: observe.Instance) -> Step:
+    return steps.Resume(seen.id, wait=LOOK_AGAIN)  # what made it pause may do so again at once
 
 
 def _tend(seen: observe.Instance, domain: Domain, now: datetime, patience: float) -> Step | None:
     """A running machine: its disks follow the attachments."""
     if seen.state == "pending":
         return steps.NoteStarted(seen.id, domain.disks)
-    asking: Step | None = None
+    leaving: list[str] = []
+    forced: set[str] = set()
     for row in seen.attached:
         plugged = row.place.disk in domain.disks
         match row.state:
@@ -116,8 +122,10 @@ def _tend(seen: observe.Instance, domain: Domain, now: datetime, patience: float
                 waited = (now - row.wished_at).total_seconds() - patience
                 if waited > 2 * ASK_AGAIN and row.state == "detaching":
                     return steps.NoteWithheld(row.place.disk)
-                asking = steps.Unplug(seen.id, row.place.disk, force=row.forced or waited >= 0, wait=ASK_AGAIN)
-    return asking
+                leaving.append(row.place.disk)
+                if row.forced or waited >= 0:
+                    forced.add(row.place.disk)
+    return steps.Unplug(seen.id, tuple(leaving), frozenset(forced), wait=ASK_AGAIN) if leaving else None
 
 
 def _let_go(seen: observe.Instance) -> Step | None:

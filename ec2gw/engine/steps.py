@@ -142,9 +142,11 @@ class NotePlugged(Step):
 
 @dataclass(frozen=True)
 class Unplug(Step):
+    """Ask for all disks that are to leave, `forced` ones among them: a disk that is never given back must not hide another."""
+
     instance: str
-    volume: str
-    force: bool
+    volumes: tuple[str, ...]
+    forced: frozenset[str]
 
 
 @dataclass(frozen=True)

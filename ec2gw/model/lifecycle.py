@@ -16,7 +16,7 @@ GONE = "gone"  # no record is kept any more
 
 # EC2 User Guide, "Instance lifecycle". `start`, `stop` and `terminate` of an instance already on its way there change nothing.
 INSTANCE: Table = {
-    "pending": {"started": "running", "failed": "shutting-down", "failed-again": "stopping", "terminate": "shutting-down", "start": "pending"},
+    "pending": {"started": "running", "failed": "shutting-down", "failed-again": "stopping", "terminate": "shutting-down", "start": "pending", "reboot": "pending"},
     "running": {
         "start": "running",
         "stop": "stopping",
