@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from ec2gw.backend import ports, simulated
-from ec2gw.backend.libvirt import accelerator
+from ec2gw.backend.libvirt import accelerator, embedded, hypervisor
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def until(true: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait for `true` to become so."""
+def until(true: Callable[[], object], seconds: float = 60.0, said: Callable[[], object] = lambda: "") -> None:
+    """Wait for `true` to become so; when it does not, what was `said` tells why."""
     deadline = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < deadline, f"not so within {seconds} seconds"
+        assert time.monotonic() < deadline, f"not so within {seconds} seconds: {said()!r}"
         time.sleep(0.05)
 
 
@@ -30,8 +30,9 @@ def until(true: Callable[[], object], seconds: float = 60.0) -> None:
 class Bench:
     """A hypervisor, and what is peculiar to it.
 
-    `opener` is the Python text that opens one more hypervisor of the kind on the folder `folder`, in another process. `guest` makes
-    a volume with an operating system in it. `speaks`: that system tells on the console what it sees of its disks.
+    `deaf` is one whose guests have nobody in them on a blank disk. `opener` is the Python text that opens one more of the kind on
+    the folder `folder`, in another process. `guest` makes a volume with an operating system in it. `speaks`: that system tells on
+    the console what it sees of its disks.
     """
 
     hypervisor: ports.Hypervisor
@@ -41,7 +42,9 @@ class Bench:
     speaks: bool
 
 
-def make_disk(path: Path, size: str, form: str = "qcow2", backing: Path | None = None, backing_format: str = "qcow2") -> ports.DiskFile:
+def make_disk(
+    path: Path, size: str, form: str = "qcow2", backing: Path | None = None, backing_format: str = "qcow2"
+) -> ports.DiskFile:
     """A disk file made by qemu-img."""
     behind = ["-b", str(backing), "-F", backing_format] if backing else []
     subprocess.run(["qemu-img", "create", "-q", "-f", form, *behind, str(path), size], check=True)
@@ -65,10 +68,10 @@ def accelerated() -> accelerator.Accelerator:
 
 
 @pytest.fixture(scope="session")
-def libvirt_hypervisor(tmp_path_factory: pytest.TempPathFactory, accelerated: accelerator.Accelerator) -> Iterator[ports.Hypervisor]:
+def libvirt_hypervisor(
+    tmp_path_factory: pytest.TempPathFactory, accelerated: accelerator.Accelerator
+) -> Iterator[hypervisor.Hypervisor]:
     """One for all tests: libvirt's embedded driver admits one root per process."""
-    from ec2gw.backend.libvirt import embedded, hypervisor
-
     folder = tmp_path_factory.mktemp("libvirt")
     opened = hypervisor.Hypervisor(embedded.URI, folder, accelerated)
     yield opened

@@ -24,10 +24,14 @@ def machine(*disks: ports.DiskFile, name: str | None = None, generation: int = 1
 
 def booted(bench: Bench, started: ports.Machine) -> None:
     """Start it and wait until whatever system it has listens."""
-    before = bench.hypervisor.console(started.name).count(b"EC2GW-GUEST ready")
+
+    def console() -> bytes:
+        return bench.hypervisor.console(started.name)
+
+    before = console().count(b"EC2GW-GUEST ready")
     bench.hypervisor.start(started)
     if bench.speaks:
-        until(lambda: bench.hypervisor.console(started.name).count(b"EC2GW-GUEST ready") > before)
+        until(lambda: console().count(b"EC2GW-GUEST ready") > before, said=console)
 
 
 def state(hypervisor: ports.Hypervisor, name: str) -> str | None:
@@ -114,7 +118,8 @@ def test_a_disk_serves_one_machine(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_the_power_button_ends_a_guest_that_listens(bench: Bench, tmp_path: Path) -> None:
-    asked = machine(bench.guest(tmp_path / "a.qcow2"))
+    guest = bench.guest(tmp_path / "a.qcow2")
+    asked = machine(guest)
     heard: list[str] = []
     bench.hypervisor.hints(heard.append)
     booted(bench, asked)
@@ -124,7 +129,7 @@ def test_the_power_button_ends_a_guest_that_listens(bench: Bench, tmp_path: Path
     assert bench.hypervisor.observe(asked.name) == ports.Domain(asked.name, 1, "off", shutdown="guest")
     assert asked.name in heard
     bench.hypervisor.press_power_button(asked.name)
-    booted(bench, machine(asked.disks[0].source, name=asked.name, generation=2))  # type: ignore[arg-type]
+    booted(bench, machine(guest, name=asked.name, generation=2))
     text = bench.hypervisor.console(asked.name).decode(errors="replace")
     if bench.speaks:
         assert "boot count=1" in text and "boot count=2" in text and "power-button" in text
@@ -153,9 +158,12 @@ def test_disks_come_grow_and_go(bench: Bench, tmp_path: Path) -> None:
         return domain.disks
 
     def says(action: str, *rest: str) -> None:
+        def heard() -> bool:
+            lines = hypervisor.console(asked.name).decode(errors="replace").splitlines()
+            return any(all(word in line for word in (f"hotplug action={action}", *rest)) for line in lines)
+
         if bench.speaks:
-            lines = lambda: hypervisor.console(asked.name).decode(errors="replace").splitlines()  # noqa: E731
-            until(lambda: any(f"hotplug action={action}" in line and all(word in line for word in rest) for line in lines()))
+            until(heard, said=lambda: hypervisor.console(asked.name))
 
     hypervisor.plug(asked.name, data)
     hypervisor.plug(asked.name, data)
@@ -175,7 +183,8 @@ def test_disks_come_grow_and_go(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_a_guest_with_nobody_in_it_gives_a_disk_back_by_force(bench: Bench, tmp_path: Path) -> None:
-    asked = machine(make_disk(tmp_path / "a.qcow2", "8M"), make_disk(tmp_path / "b.qcow2", "8M"))
+    second = make_disk(tmp_path / "b.qcow2", "8M")
+    asked = machine(make_disk(tmp_path / "a.qcow2", "8M"), second)
     root, data = (disk.name for disk in asked.disks)
     bench.deaf.start(asked)
     bench.deaf.unplug(asked.name, data)
@@ -190,7 +199,7 @@ def test_a_guest_with_nobody_in_it_gives_a_disk_back_by_force(bench: Bench, tmp_
     until(given_back, 20)
     assert state(bench.deaf, asked.name) == "running"
     # The disk is free indeed: another machine may have it.
-    other = machine(asked.disks[1].source)  # type: ignore[arg-type]
+    other = machine(second)
     bench.deaf.start(other)
     assert state(bench.deaf, other.name) == "running"
 
@@ -244,7 +253,7 @@ print(json.dumps([[d.generation, d.state, d.shutdown, sorted(d.disks)] for d in 
 def test_machines_outlive_a_killed_process(bench: Bench, tmp_path: Path) -> None:
     disks = [make_disk(tmp_path / f"{letter}.qcow2", "8M") for letter in "ab"]
     runs, is_off = (machine(disk, generation=4) for disk in disks)
-    head = f"import json, os, pathlib\nfrom pathlib import PosixPath\nfrom ec2gw.backend.ports import *\nfolder = {tmp_path / 'state'!r}\n"
+    head = f"import json, os\nfrom pathlib import PosixPath\nfrom ec2gw.backend.ports import *\nfolder = {tmp_path / 'state'!r}\n"
     head += f"{bench.opener}\nnames = {[runs.name, is_off.name]!r}\n"
     start = f"hypervisor.start({runs!r})\nhypervisor.start({is_off!r})\nhypervisor.power_off(names[1])\n"
 

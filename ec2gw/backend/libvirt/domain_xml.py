@@ -132,12 +132,12 @@ def switch(plugged: Iterable[str], layers: Mapping[str, Path]) -> str:
 
 
 def mark(value: Mark) -> str:
-    """The metadata element alone."""
-    return ElementTree.tostring(_mark(value), encoding="unicode")
+    """The metadata element alone; libvirt puts it into our namespace itself, and takes none that is in one already."""
+    return ElementTree.tostring(_mark(value, "machine"), encoding="unicode")
 
 
-def _mark(value: Mark) -> ElementTree.Element:
-    element = ElementTree.Element(_MARK, gateway=value.gateway, generation=str(value.generation))
+def _mark(value: Mark, tag: str = _MARK) -> ElementTree.Element:
+    element = ElementTree.Element(tag, gateway=value.gateway, generation=str(value.generation))
     if value.shutdown:
         element.set("shutdown", value.shutdown)
     return element
@@ -150,9 +150,10 @@ def _disk(each: ports.Disk, *, direct: bool) -> ElementTree.Element:
         case ports.DiskFile(path, form):
             kind, place = "file", {"file": str(path)}
     element = ElementTree.Element("disk", type=kind, device="disk")
-    # A full disk pauses the machine (enospc) until there is space; other trouble is the guest's to see.
-    behaviour = {"cache": "none" if direct else "writeback", "discard": "unmap", "werror": "enospc", "rerror": "report"}
-    ElementTree.SubElement(element, "driver", {"name": "qemu", "type": form, **behaviour})
+    # A full disk pauses the machine (enospace) until there is space; other trouble is the guest's to see.
+    trouble = {"error_policy": "enospace", "rerror_policy": "report"}
+    cache = "none" if direct else "writeback"
+    ElementTree.SubElement(element, "driver", {"name": "qemu", "type": form, "cache": cache, "discard": "unmap", **trouble})
     ElementTree.SubElement(element, "source", place)
     ElementTree.SubElement(element, "target", dev=target(each.slot), bus="virtio")
     _text(element, "serial", ids.serial(each.name))

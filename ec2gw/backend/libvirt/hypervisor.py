@@ -127,6 +127,10 @@ class Hypervisor:
         with _asking(f"power {name} off"):
             domain = self._running(name)
             if domain is not None:
+                mark = domain_xml.read_mark(domain.XMLDesc(0))
+                if mark is not None:
+                    # Said beforehand: a machine ended just after libvirt was opened anew would count as one that crashed.
+                    self._remember(domain, replace(mark, shutdown="host"))
                 _destroy(domain)
 
     def resume(self, name: str) -> None:
