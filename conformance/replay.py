@@ -88,7 +88,7 @@ class Replay:
         while True:
             answer = self._send(recording, exchange)
             settling = may_succeed and codes is None and answer.code in _data()["settling"]["codes"]
-            reached = waited is None or self._reached(answer, *waited)
+            reached = waited is None or self._reached(recording, answer, *waited)
             if time.monotonic() > deadline or (reached and not settling) or (answer.code and not settling):
                 break
             time.sleep(0.25)
@@ -97,8 +97,12 @@ class Replay:
             raise Differs(f"waited for {waited[1]}; still {', '.join(states) or 'nothing'}")
         self._judge(exchange, answer, may_succeed, codes)
 
-    def _reached(self, answer: wire.Answer, path: str, state: str) -> bool:
-        found = [element.text for element in answer.all(path)]
+    def _reached(self, recording: traffic.Recording, answer: wire.Answer, path: str, state: str) -> bool:
+        """Whether all that the command names is in the state; the oldest tools ask for everything and pick."""
+        named = {new for old, new in self.ids.items() if old in recording.command}
+        above, _, below = path.rpartition("/item/")
+        things = [thing for thing in answer.all(f"{above}/item") if not named or named & {e.text for e in thing.iter()}]
+        found = [element.text for thing in things for element in wire.every(thing, below)]
         return bool(found) and all(text == state for text in found) or (state == "terminated" and not found)
 
     def _judge(self, exchange: traffic.Exchange, answer: wire.Answer, may_succeed: bool, codes: str | None) -> None:
