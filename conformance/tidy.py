@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import botocore.exceptions
+import botocore.parsers
 
 from conformance import clients
 from conformance.story import Made, Target, code_of
 
+_REFUSED = botocore.exceptions.ClientError
+_UNREADABLE = (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError)
 _GONE = ("NotFound", "Unavailable", "InvalidAction", "UnsupportedOperation", "Malformed")
 
 
@@ -57,7 +60,7 @@ def _end(ec2: Any, target: Target, made: Made) -> Iterator[str]:
 def _state(ec2: Any, instance: str) -> str | None:
     try:
         answer = ec2.describe_instances(InstanceIds=[instance])
-    except botocore.exceptions.ClientError:
+    except (_REFUSED, *_UNREADABLE):
         return None
     return next((row["State"]["Name"] for part in answer["Reservations"] for row in part["Instances"]), None)
 
@@ -80,7 +83,7 @@ def _note_snapshots(ec2: Any, image: str, made: Made) -> None:
 def _drop(ec2: Any, volume: str) -> None:
     try:
         ec2.delete_volume(VolumeId=volume)
-    except botocore.exceptions.ClientError as error:
+    except _REFUSED as error:
         if code_of(error) == "VolumeInUse":
             _try(lambda: ec2.detach_volume(VolumeId=volume, Force=True))
         raise
@@ -97,7 +100,7 @@ def _try(call: Callable[[], object]) -> object:
     """The call's answer, or none if it was refused: whether it mattered shows in what is left."""
     try:
         return call()
-    except botocore.exceptions.ClientError:
+    except (_REFUSED, *_UNREADABLE):
         return None
 
 
@@ -108,13 +111,13 @@ def _away(target: Target, name: str, call: Callable[[], object]) -> Iterator[str
         try:
             call()
             return
-        except botocore.exceptions.ClientError as error:
+        except _REFUSED as error:
             if (code_of(error) or "").endswith(_GONE):
                 return
             if time.monotonic() > deadline:
                 yield f"{name}: {error}"
                 return
-        except botocore.exceptions.BotoCoreError as error:
+        except _UNREADABLE as error:
             yield f"{name}: {error}"
             return
         time.sleep(0.3)
