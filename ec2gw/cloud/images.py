@@ -101,6 +101,11 @@ def begin_import(tx: Transaction, account_id: str, size: int, zone: str, descrip
     return snapshots.begin_fill(tx, account_id, size, zone, description)
 
 
+def abandon_import(tx: Transaction, account_id: str, snapshot_id: str) -> None:
+    """The disk image cannot be had: the snapshot goes again."""
+    snapshots.delete(tx, account_id, snapshot_id)
+
+
 def finish_import(tx: Transaction, account_id: str, snapshot_id: str, registration: Registration) -> Image:
     """The store has the disk image as this snapshot: register an image of it."""
     snapshots.completed(tx, snapshot_id)

@@ -1,0 +1,5 @@
+"""`python -m ec2gw`."""
+
+from ec2gw.cli import main
+
+main()

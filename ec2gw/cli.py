@@ -1,0 +1,234 @@
+"""The command line. It reads words and prints words; what they do is elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import pydantic
+import rich.console
+import rich.progress
+import rich.table
+
+from ec2gw import __version__, app, config, doctor
+from ec2gw.backend import images as disk_images
+from ec2gw.backend.ports import HostError
+from ec2gw.cloud import accounts, images, networks
+from ec2gw.model.errors import Refusal
+from ec2gw.model.volume_types import GIB
+
+_OPTION_NAMES = {"log_format": "--log-format"}
+
+
+def fail(message: str) -> NoReturn:
+    """End with a clear line and status 1."""
+    click.echo(f"ec2gw: {message}", err=True)
+    sys.exit(1)
+
+
+def _setting(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    field = config.Settings.model_fields[name]
+    flag = _OPTION_NAMES.get(name, f"--{name}")
+    default = "" if field.default is None or field.default_factory else f"  [default: {field.default}]"
+    return click.option(flag, name, help=f"{field.description}{default}")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.option("--config", "file", type=click.Path(path_type=Path), envvar="EC2GW_CONFIG", help="TOML file of settings.")
+@click.pass_context
+def main(context: click.Context, file: Path | None) -> None:
+    """Your own EC2, on your own machines."""
+    context.obj = file
+
+
+def _settle(file: Path | None, said: dict[str, Any]) -> config.Settings:
+    try:
+        return config.settle(said, file)
+    except pydantic.ValidationError as error:
+        # Never the values: one of them may be a secret.
+        fail("; ".join(f"{'.'.join(map(str, row['loc'])) or 'settings'}: {row['msg']}" for row in error.errors()))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        fail(f"{file}: {error}")
+
+
+def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Flags for these settings; the command gets them settled as `settings`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @click.pass_obj
+        def run(file: Path | None, **words: Any) -> Any:
+            said = {name: words.pop(name) for name in names}
+            try:
+                return command(_settle(file, said), **words)
+            except Refusal as refusal:
+                fail(f"{refusal.reason.replace('-', ' ')}: {', '.join(str(fact) for fact in refusal.facts.values())}")
+            except (HostError, app.AlreadyServed, OSError) as error:
+                fail(str(error))
+
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        wrapped: Callable[..., Any] = run
+        for option in getattr(command, "__click_params__", []):
+            wrapped.__dict__.setdefault("__click_params__", []).append(option)
+        for name in reversed(names):
+            wrapped = _setting(name)(wrapped)
+        return wrapped
+
+    return decorate
+
+
+@main.command()
+@settings_options("listen", "metrics", "state", "database", "hypervisor", "volumes", "region", "zones", "patience", "log_format")
+def serve(settings: config.Settings) -> None:
+    """Serve the EC2 API until SIGTERM."""
+    app.serve(settings)
+
+
+@main.command("doctor")
+@settings_options("state", "database", "hypervisor", "volumes")
+def check(settings: config.Settings) -> None:
+    """Say what works on this host, what is missing and how to get it."""
+    sys.exit(doctor.report(settings, rich.console.Console()))
+
+
+# -- images -----------------------------------------------------------------------------------------------------------------------
+
+
+@main.group()
+def image() -> None:
+    """Machine images."""
+
+
+@image.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", required=True, help="Name of the image.")
+@click.option("--description", default="", help="Description of the image.")
+@click.option("--architecture", default="x86_64", show_default=True)
+@click.option("--root-device-name", default="/dev/sda1", show_default=True)
+@click.option("--account", help="Account that will own it (name or id); the first by default.")
+@settings_options("state", "database", "hypervisor", "volumes")
+def import_image(
+    settings: config.Settings, file: Path, name: str, description: str, architecture: str, root_device_name: str, account: str | None
+) -> None:
+    """Make a snapshot and an image of a disk image FILE (raw, qcow2, vmdk, …)."""
+    info = disk_images.inspect(file)
+    store = app.open_stores(settings, app.choose_hypervisor(settings)[0])[settings.zone_names[0]]
+    database, _ = app.open_records(settings)
+    registration = images.Registration(name, root_device_name, description, architecture, "hvm")
+    with database.write() as tx:
+        owner = accounts.find(tx, account).id if account else _first_account(tx)
+        images.check_name(tx, owner, name)
+        size = disk_images.whole_gib(info.virtual_size) // GIB
+        snapshot_id = images.begin_import(tx, owner, size, settings.zone_names[0], f"Imported from {file.name}").id
+    try:
+        with rich.progress.Progress(console=rich.console.Console(stderr=True)) as progress:
+            task = progress.add_task(f"{info.format}, {size} GiB", total=100.0)
+            store.fill(snapshot_id, file, info.format, lambda percent: progress.update(task, completed=percent))
+        with database.write() as tx:
+            image_id = images.finish_import(tx, owner, snapshot_id, registration).id
+    except BaseException:
+        with database.write() as tx:
+            images.abandon_import(tx, owner, snapshot_id)
+        raise
+    click.echo(f"{image_id}\t{snapshot_id}")
+
+
+def _first_account(tx: Any) -> str:
+    every = accounts.every(tx)
+    if not every:
+        fail("there is no account yet: start `ec2gw serve` once, or `ec2gw account create NAME`")
+    return every[0].id
+
+
+# -- accounts and keys --------------------------------------------------------------------------------------------------------------
+
+
+@main.group()
+def account() -> None:
+    """Accounts."""
+
+
+@account.command("create")
+@click.argument("name")
+@settings_options("state", "database", "region", "zones")
+def create_account(settings: config.Settings, name: str) -> None:
+    """Make an account and its first key."""
+    database, vault = app.open_records(settings)
+    with database.write() as tx:
+        made = accounts.create(tx, name)
+        networks.ensure_default(tx, made.id, settings.zone_names)
+        key, secret = accounts.issue_key(tx, vault, made.id)
+        click.echo(f"{made.id}\t{name}\n{key.id}\t{secret}")
+
+
+@account.command("list")
+@settings_options("state", "database")
+def list_accounts(settings: config.Settings) -> None:
+    """List the accounts."""
+    database, _ = app.open_records(settings)
+    with database.read() as tx:
+        _table(("account", "name", "since"), [(row.id, row.name, f"{row.created_at:%Y-%m-%d}") for row in accounts.every(tx)])
+
+
+@main.group()
+def key() -> None:
+    """Access keys."""
+
+
+@key.command("create")
+@click.argument("account")
+@settings_options("state", "database")
+def create_key(settings: config.Settings, account: str) -> None:
+    """Make another key of ACCOUNT (name or id). The secret is shown this once."""
+    database, vault = app.open_records(settings)
+    with database.write() as tx:
+        made, secret = accounts.issue_key(tx, vault, accounts.find(tx, account).id)
+        click.echo(f"{made.id}\t{secret}")
+
+
+@key.command("list")
+@settings_options("state", "database")
+def list_keys(settings: config.Settings) -> None:
+    """List the keys."""
+    database, _ = app.open_records(settings)
+    with database.read() as tx:
+        rows = [(row.id, row.account_id, "active" if row.active else "inactive") for row in accounts.keys(tx)]
+    _table(("key", "account", "status"), rows)
+
+
+@key.command("disable")
+@click.argument("id")
+@settings_options("state", "database")
+def disable_key(settings: config.Settings, id: str) -> None:
+    """Let a key sign no more."""
+    with app.open_records(settings)[0].write() as tx:
+        accounts.enable_key(tx, id, active=False)
+
+
+@key.command("enable")
+@click.argument("id")
+@settings_options("state", "database")
+def enable_key(settings: config.Settings, id: str) -> None:
+    """Let a key sign again."""
+    with app.open_records(settings)[0].write() as tx:
+        accounts.enable_key(tx, id)
+
+
+@key.command("delete")
+@click.argument("id")
+@settings_options("state", "database")
+def delete_key(settings: config.Settings, id: str) -> None:
+    """Forget a key for good."""
+    with app.open_records(settings)[0].write() as tx:
+        accounts.delete_key(tx, id)
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    table = rich.table.Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    rich.console.Console().print(table)

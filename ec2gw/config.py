@@ -1,0 +1,112 @@
+"""The settings: from flags, EC2GW_* in the environment, a TOML file, defaults; the first that says it counts."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+LISTEN = re.compile(r"(?P<host>[^:\s]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
+
+
+def default_state() -> Path:
+    """Where a user's state goes (XDG Base Directory Specification)."""
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "ec2gw"
+
+
+class Settings(BaseSettings):
+    """All that an operator may choose. Each is EC2GW_NAME in the environment and `name = …` in the file."""
+
+    model_config = SettingsConfigDict(env_prefix="EC2GW_", extra="forbid", frozen=True)
+    file: ClassVar[Path | None] = None
+
+    listen: str = Field("127.0.0.1:8773", description="address and port of the EC2 API")
+    metrics: str | None = Field("127.0.0.1:8774", description="address and port of /healthz and /metrics, or 'none'")
+    state: Path = Field(default_factory=default_state, description="folder of everything that must last")
+    database: str | None = Field(None, description="SQLAlchemy URL of the records; SQLite in the state folder by default")
+    hypervisor: str = Field("auto", description="auto, simulated, libvirt or libvirt=URI")
+    volumes: str = Field("file", description="file, file=DIR or lvm=VG/POOL")
+    region: str = Field("us-east-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d{1,2}$", description="name of the region")
+    zones: int = Field(3, ge=1, le=26, description="how many availability zones the region has")
+    patience: int = Field(20, ge=0, le=3600, description="seconds a guest has to obey the power button or give a disk back")
+    log_format: Literal["console", "json"] = Field("console", description="form of the log lines")
+    access_key_id: str | None = Field(None, description="id of the first access key")
+    secret_access_key: SecretStr | None = Field(None, description="secret of the first access key")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
+        return (*sources, TomlConfigSettingsSource(settings_cls, cls.file)) if cls.file else sources
+
+    @field_validator("listen", "metrics")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value in (None, "none", ""):
+            return None
+        match = LISTEN.fullmatch(value or "")
+        if match is None or int(match["port"]) > 65535:
+            raise ValueError("expected ADDRESS:PORT")
+        return value
+
+    @field_validator("hypervisor")
+    @classmethod
+    def _is_hypervisor(cls, value: str) -> str:
+        if value not in ("auto", "simulated", "libvirt") and not value.startswith("libvirt="):
+            raise ValueError("expected auto, simulated, libvirt or libvirt=URI")
+        return value
+
+    @field_validator("volumes")
+    @classmethod
+    def _is_store(cls, value: str) -> str:
+        if value != "file" and not re.fullmatch(r"file=.+|lvm=[A-Za-z0-9_.+-]+/[A-Za-z0-9_.+-]+", value):
+            raise ValueError("expected file, file=DIR or lvm=VG/POOL")
+        return value
+
+    @model_validator(mode="after")
+    def _key_is_whole(self) -> Settings:
+        if self.listen is None:
+            raise ValueError("listen: expected ADDRESS:PORT")
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError("EC2GW_ACCESS_KEY_ID and EC2GW_SECRET_ACCESS_KEY go together")
+        return self
+
+    @property
+    def zone_names(self) -> tuple[str, ...]:
+        """us-east-1a, us-east-1b, …"""
+        return tuple(f"{self.region}{chr(ord('a') + number)}" for number in range(self.zones))
+
+    @property
+    def database_url(self) -> str:
+        """Where the records are."""
+        return self.database or f"sqlite:///{self.state.absolute() / 'records.db'}"
+
+
+def settle(said: Mapping[str, Any], file: Path | None = None) -> Settings:
+    """The settings, with what was `said` on the command line first. Raises pydantic.ValidationError, OSError, TOMLDecodeError."""
+    if file is not None:
+        file.stat()  # a file that was asked for must be there
+
+    class FromFile(Settings):
+        pass
+
+    FromFile.file = file
+    return FromFile(**{name: value for name, value in said.items() if value is not None})
+
+
+def address(listen: str) -> tuple[str, int]:
+    """Host and port of an ADDRESS:PORT that `Settings` has checked."""
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
