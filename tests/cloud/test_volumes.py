@@ -287,7 +287,12 @@ def test_what_is_somebody_else_s_is_not_found(world: World) -> None:
     mine = world.volume()
     before = world.everything()
     absent = ("InvalidVolume.NotFound", f"The volume '{volume}' does not exist.")
-    for verb, words in ((volumes.delete, ()), (volumes.detach, ()), (volumes.attach, (instance, "/dev/sdg")), (snapshots.create, ())):
+    for verb, words in (
+        (volumes.delete, ()),
+        (volumes.detach, ()),
+        (volumes.attach, (instance, "/dev/sdg")),
+        (snapshots.create, ()),
+    ):
         with refused(*absent):
             world.wish(verb, volume, *words, account=OTHER)
     theirs = world.volume(account=OTHER)

@@ -66,7 +66,8 @@ class World:
         """All that is written down."""
         with self.database.read() as tx:
             return {
-                table.name: [dict(row._mapping) for row in tx.db.execute(select(table))] for table in Record.metadata.sorted_tables
+                table.name: [dict(row._mapping) for row in tx.db.execute(select(table))]
+                for table in Record.metadata.sorted_tables
             }
 
     def state(self, id: str) -> str | None:
@@ -113,7 +114,7 @@ class World:
         """An image whose root is a snapshot of 8 GiB."""
         lines = (bdm.Line(root, snapshot_id=self.snapshot(account=account)), *more)
         registration = images.Registration(
-            name or ids.new("ami"), root, architecture="x86_64", virtualization_type="hvm"
+            ids.new("ami") if name is None else name, root, architecture="x86_64", virtualization_type="hvm"
         )
         id: str = self.wish(images.register, registration, lines, account=account)
         return id
@@ -121,7 +122,10 @@ class World:
     def launch(self, *lines: bdm.Line, image: str | None = None, count: int = 1, account: str = ME, **more: Any) -> list[str]:
         """Instances just wished for."""
         wish = instances.Launch(
-            image_id=image or self.image(account=account), patience=PATIENCE, lines=lines, **{"type": "m5d.large", "zones": ZONES, **more}
+            image_id=image or self.image(account=account),
+            patience=PATIENCE,
+            lines=lines,
+            **{"type": "m5d.large", "zones": ZONES, **more},
         )
         launched: list[str] = self.wish(instances.launch, wish, count, account=account)
         return launched
