@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import jmespath  # type: ignore[import-untyped]
-from sqlalchemy import ColumnElement, false, select, tuple_
+from sqlalchemy import ColumnElement, Select, false, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from ec2gw.cloud import tags
@@ -421,20 +421,25 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _clause(call: Call, listing: Listing[R], test: _Test) -> ColumnElement[bool] | None:
     """What SQL can say of a filter: all that pass it, perhaps more. None where it can say nothing."""
-    id: ColumnElement[str] = listing.record.id  # type: ignore[attr-defined]
+    record: Any = listing.record
     literals = test.literals
     if test.path is None:
         tagged = select(records.Tag.resource_id).where(records.Tag.account_id == call.account_id)
         if test.name in ("tag-key", "tag-value"):
             column = records.Tag.key if test.name == "tag-key" else records.Tag.value
-            return None if literals is None else id.in_(tagged.where(column.in_(literals)))
+            return None if literals is None else _is_one_of(record, tagged.where(column.in_(literals)))
         tagged = tagged.where(records.Tag.key == test.name[len("tag:") :])
-        return id.in_(tagged if literals is None else tagged.where(records.Tag.value.in_(literals)))
-    target = listing.columns.get(test.name) or (id if test.name == f"{listing.kind}-id" else None)
+        return _is_one_of(record, tagged if literals is None else tagged.where(records.Tag.value.in_(literals)))
+    target = record.id if test.name == f"{listing.kind}-id" else listing.columns.get(test.name)
     if target is None or literals is None:
         return None
     if isinstance(target, Through):
-        return id.in_(select(target.key).where(target.column.in_(literals)))
+        return _is_one_of(record, select(target.key).where(target.column.in_(literals)))
     if target.type.python_type is int:
         return target.in_([int(text) for text in literals if re.fullmatch(r"[0-9]{1,18}", text, re.ASCII)])
     return target.in_(literals) if target.type.python_type is str else None
+
+
+def _is_one_of(record: Any, ids: Select[str]) -> ColumnElement[bool]:
+    clause: ColumnElement[bool] = record.id.in_(ids)
+    return clause

@@ -104,7 +104,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, list[
 
 
 @pytest.mark.parametrize(("name", "values", "passing"), FILTERS)
-def test_a_filter_passes_any_of_its_values(shelf: tuple[Any, list[str]], name: str, values: list[str], passing: list[int]) -> None:
+def test_a_filter_passes_any_of_its_values(
+    shelf: tuple[Any, list[str]], name: str, values: list[str], passing: list[int]
+) -> None:
     ec2, ids = shelf
     found = listed(ec2.describe_volumes(Filters=[{"Name": name, "Values": values}]))
     assert found == [ids[index] for index in passing]
@@ -140,7 +142,13 @@ def test_filters_that_are_none(ec2: Any, filters: list[Any], code: str, message:
 def test_many_stars_take_no_time(face: Face, ec2: Any) -> None:
     with face.database.write() as tx:
         fill_one = records.KeyPair(
-            id="key-1", account_id=face.first.account_id, created_at=tx.now, name="a" * 255, type="rsa", fingerprint="", public_key=""
+            id="key-1",
+            account_id=face.first.account_id,
+            created_at=tx.now,
+            name="a" * 255,
+            type="rsa",
+            fingerprint="",
+            public_key="",
         )
         tx.db.add(fill_one)
     hostile = "*a" * 120 + "*b"
@@ -266,7 +274,9 @@ def test_instances_are_counted_and_reservations_grouped(face: Face, ec2: Any) ->
 
 def test_catalogues_have_filters_and_pages_too(ec2: Any) -> None:
     paginator = ec2.get_paginator("describe_instance_types")
-    names = [row["InstanceType"] for page in paginator.paginate(PaginationConfig={"PageSize": 7}) for row in page["InstanceTypes"]]
+    names = [
+        row["InstanceType"] for page in paginator.paginate(PaginationConfig={"PageSize": 7}) for row in page["InstanceTypes"]
+    ]
     assert names == sorted(set(names))
     assert len(names) == len(ec2.describe_instance_types()["InstanceTypes"])
     token = ec2.describe_instance_types(MaxResults=7)["NextToken"]

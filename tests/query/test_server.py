@@ -345,12 +345,23 @@ def test_each_request_is_counted_and_logged_without_its_secrets(face: Face, ec2:
 _NAMES = st.sampled_from(
     ["VolumeId", "VolumeId.1", "Filter.1.Name", "Filter.1.Value.1", "Filter.1", "Filter", "MaxResults", "NextToken", "Size"]
     + ["AvailabilityZone", "ClientToken", "DryRun", "Tag.1.Key", "Tag.1.Value", "ResourceId.1", "KeyName", "PublicKeyMaterial"]
-    + ["TagSpecification.1.ResourceType", "TagSpecification.1.Tag.1.Key", "KeyType", "InstanceType.1", "ZoneName.1", "KeyPairId.1"]
+    + [
+        "TagSpecification.1.ResourceType",
+        "TagSpecification.1.Tag.1.Key",
+        "KeyType",
+        "InstanceType.1",
+        "ZoneName.1",
+        "KeyPairId.1",
+    ]
     + ["BlockDeviceMapping.1.Ebs.VolumeSize", "ImageId", "MinCount", "MaxCount", "Action", "Version", "X-Amz-Date", ".", "a..b"]
 )
 _VALUES = st.one_of(
-    st.sampled_from(["", "vol-1", "vol-0123456789abcdef0", "i-1", "true", "-1", "5", "99999999999", "us-east-1a", "tag:x", "*", "\\"]),
-    st.sampled_from(["volume", "aws:x", "W10", "WzFd", "size", "rsa", "\ufeff", "\U0001f600", "\x00", "%", "1e999", "ssh-rsa AAAA"]),
+    st.sampled_from(
+        ["", "vol-1", "vol-0123456789abcdef0", "i-1", "true", "-1", "5", "99999999999", "us-east-1a", "tag:x", "*", "\\"]
+    ),
+    st.sampled_from(
+        ["volume", "aws:x", "W10", "WzFd", "size", "rsa", "\ufeff", "\U0001f600", "\x00", "%", "1e999", "ssh-rsa AAAA"]
+    ),
     st.text(max_size=40),
 )
 
