@@ -35,7 +35,8 @@ def ec2(target: Target, made: Made | None = None, key: Key | None = None, *, che
 
 def of(told: Story, **options: Any) -> Any:
     """The boto3 client of a story."""
-    return ec2(told.target, told.made, **options)
+    second = options.get("key") is not None and options["key"] == told.target.second
+    return ec2(told.target, told.made_by_second if second else told.made, **options)
 
 
 def texts(thing: Any, name: str = "") -> Iterator[tuple[str, str]]:

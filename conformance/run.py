@@ -67,8 +67,9 @@ def one(name: str, target: Target, listen: Listen = lambda *_: None) -> Result:
     finally:
         if told.steps:
             with told.step("leaves nothing behind"):
-                for thing in tidy.tidy(target, told.made):
-                    told.complain(thing)
+                for made, key in ((told.made, target.key), (told.made_by_second, target.second)):
+                    for thing in tidy.tidy(target, made, key):
+                        told.complain(thing)
     return Result(name, tuple(told.steps), time.monotonic() - began, skipped)
 
 

@@ -147,6 +147,7 @@ class Story:
         self.steps: list[Step] = []
         self.it = Kept()
         self.made = Made()
+        self.made_by_second = Made()
         self._listen = listen
         self._complaints: list[str] = []
 

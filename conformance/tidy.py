@@ -10,18 +10,18 @@ import botocore.exceptions
 import botocore.parsers
 
 from conformance import clients
-from conformance.story import Made, Target, code_of
+from conformance.story import Key, Made, Target, code_of
 
 _REFUSED = botocore.exceptions.ClientError
 _UNREADABLE = (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError)
 _GONE = ("NotFound", "Unavailable", "InvalidAction", "UnsupportedOperation", "Malformed")
 
 
-def tidy(target: Target, made: Made) -> list[str]:
-    """What is left of the things made, with the reason, after patience ended."""
+def tidy(target: Target, made: Made, key: Key | None) -> list[str]:
+    """What is left of the things made with a key, with the reason, after patience ended."""
     if not any(made.things.values()):
         return []
-    ec2 = clients.ec2(target)
+    ec2 = clients.ec2(target, key=key)
     left = list(_end(ec2, target, made))
     for image in made.of("imageId"):
         if image in made.with_snapshots:
