@@ -110,7 +110,7 @@ def first_key(settings: config.Settings, database: Database, vault: Vault) -> Pa
             known = [account]
             write_credentials(credentials, key.id, secret)
         for account in known:
-            networks.ensure_default(tx, account.id, settings.zone_names)
+            networks.ensure_default(tx, account.id, settings.region, settings.zone_names)
     return credentials
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import tomllib
 from collections.abc import Callable
@@ -60,23 +61,19 @@ def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
     """Flags for these settings; the command gets them settled as `settings`."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        @click.pass_obj
-        def run(file: Path | None, **words: Any) -> Any:
+        @functools.wraps(command)
+        def run(**words: Any) -> Any:
             said = {name: words.pop(name) for name in names}
             try:
-                return command(_settle(file, said), **words)
+                return command(_settle(click.get_current_context().obj, said), **words)
             except Refusal as refusal:
                 fail(f"{refusal.reason.replace('-', ' ')}: {', '.join(str(fact) for fact in refusal.facts.values())}")
             except (HostError, app.AlreadyServed, OSError) as error:
                 fail(str(error))
 
-        run.__name__, run.__doc__ = command.__name__, command.__doc__
-        wrapped: Callable[..., Any] = run
-        for option in getattr(command, "__click_params__", []):
-            wrapped.__dict__.setdefault("__click_params__", []).append(option)
         for name in reversed(names):
-            wrapped = _setting(name)(wrapped)
-        return wrapped
+            run = _setting(name)(run)
+        return run
 
     return decorate
 
@@ -160,7 +157,7 @@ def create_account(settings: config.Settings, name: str) -> None:
     database, vault = app.open_records(settings)
     with database.write() as tx:
         made = accounts.create(tx, name)
-        networks.ensure_default(tx, made.id, settings.zone_names)
+        networks.ensure_default(tx, made.id, settings.region, settings.zone_names)
         key, secret = accounts.issue_key(tx, vault, made.id)
         click.echo(f"{made.id}\t{name}\n{key.id}\t{secret}")
 
