@@ -161,6 +161,7 @@ KINDS = {
         "InvalidReplaceRootVolumeTaskId.NotFound",
         "The replace root volume task ID '{ids}' does not exist",
     ),
+    "prefix-list": Kind(_value("pl"), "InvalidPrefixListID.NotFound", "The prefix list ID '{ids}' does not exist"),
     "zone": Kind(
         ("InvalidParameterValue", "Invalid availability zone: [{id}]"),
         "InvalidZone.NotFound",
@@ -404,6 +405,30 @@ ROWS = {
     "permission-taken": ("InvalidPermission.Duplicate", 'the specified rule "{rule}" already exists'),
     "permission-absent": ("InvalidPermission.NotFound", "The specified rule does not exist in this security group."),
     "permission-malformed": ("InvalidPermission.Malformed", "{message}"),
+    "permission-repeated": ("InvalidParameterValue", "The same permission must not appear multiple times"),
+    "group-id-missing": ("MissingParameter", "Source group ID missing."),
+    "group-name-default": ("InvalidParameterValue", "Cannot use reserved security group name: default"),
+    "group-text": (
+        "InvalidParameterValue",
+        "Value ({value}) for parameter {parameter} is invalid. Character sets beyond ASCII are not supported.",
+    ),
+    "group-name-absent": ("InvalidGroup.NotFound", "The security group '{name}' does not exist in default VPC '{vpc}'"),
+    "groups-apart": ("InvalidGroup.NotFound", "You have specified two resources that belong to different networks."),
+    "group-other-network": ("InvalidParameter", "Security group {group} and subnet {subnet} belong to different networks."),
+    "group-limit": ("SecurityGroupLimitExceeded", "The maximum number of security groups has been reached."),
+    "rule-limit": (
+        "RulesPerSecurityGroupLimitExceeded",
+        "The maximum number of rules per security group has been reached.",
+    ),
+    "rule-kind": ("InvalidParameterValue", "The source or destination of the rule '{rule}' cannot become one of another kind."),
+    "rule-description": (
+        "InvalidParameterValue",
+        "Invalid rule description. Valid descriptions are strings less than {most} characters.",
+    ),
+    "protocol-unknown": ("InvalidParameterValue", "Invalid value '{protocol}' for IP protocol. Unknown protocol."),
+    "port-out-of-range": ("InvalidParameterValue", "TCP/UDP port ({port}) out of range"),
+    "port-range": ("InvalidParameterValue", "Invalid TCP/UDP port range ({low}:{high})"),
+    "icmp-out-of-range": ("InvalidParameterValue", "ICMP type or code ({number}) out of range"),
     "cidr-malformed": ("InvalidParameterValue", "CIDR block {cidr} is malformed"),
     # networks and addresses
     "no-default-vpc": (
@@ -423,6 +448,144 @@ ROWS = {
     "address-associated": (
         "Resource.AlreadyAssociated",
         "resource {allocation} is already associated with associate-id {association}",
+    ),
+    "networks-apart": ("InvalidParameterValue", "{one} and {other} belong to different networks"),
+    "no-default-subnets": ("MissingInput", "No subnets found for the default VPC '{vpc}'. Please specify a subnet."),
+    "default-vpc-taken": ("DefaultVpcAlreadyExists", "A Default VPC already exists for this account in this region."),
+    "default-vpc-absent": ("DefaultVpcDoesNotExist", "No default VPC exists for this account in this region."),
+    "default-subnet-taken": (
+        "DefaultSubnetAlreadyExistsInAvailabilityZone",
+        "'{subnet}' is already the default subnet in {zone}.",
+    ),
+    "vpc-range": ("InvalidVpc.Range", "The CIDR '{cidr}' is invalid."),
+    "vpc-limit": ("VpcLimitExceeded", "The maximum number of VPCs has been reached."),
+    "vpc-block-conflict": ("InvalidVpc.Conflict", "The CIDR '{cidr}' conflicts with another CIDR block of the VPC"),
+    "vpc-block-limit": ("CidrLimitExceeded", "This network has met its maximum number of allowed CIDRs."),
+    "vpc-block-absent": (
+        "InvalidVpcCidrBlockAssociationID.NotFound",
+        "The vpc CIDR block association ID '{association}' does not exist",
+    ),
+    "vpc-block-first": (
+        "OperationNotPermitted",
+        "The vpc CIDR block with association ID {association} may not be disassociated. It is the primary IPv4 CIDR block of the"
+        " VPC {vpc}.",
+    ),
+    "vpc-names-without-dns": ("InvalidParameterCombination", "DNS hostnames cannot be enabled while DNS support is not."),
+    "subnet-range": ("InvalidSubnet.Range", "The CIDR '{cidr}' is invalid."),
+    "subnet-conflict": ("InvalidSubnet.Conflict", "The CIDR '{cidr}' conflicts with another subnet"),
+    "subnet-limit": ("SubnetLimitExceeded", "The maximum number of subnets has been reached."),
+    "subnet-zone": (
+        "InvalidParameterValue",
+        "Value ({zone}) for parameter availabilityZone is invalid. Subnets can currently only be created in the following"
+        " availability zones: {zones}.",
+    ),
+    "zone-not-subnets": (
+        "InvalidParameterValue",
+        "Value ({zone}) for parameter availabilityZone is invalid. The subnet '{subnet}' is in the availability zone {other}.",
+    ),
+    "dhcp-value": ("InvalidParameterValue", "The option {option} needs values of 1 to 255 characters."),
+    "dhcp-limit": ("DhcpOptionsLimitExceeded", "The maximum number of DHCP options has been reached."),
+    "dhcp-in-use": ("DependencyViolation", "The dhcpOptions '{options}' has dependencies and cannot be deleted."),
+    "route-table-limit": ("RouteTableLimitExceeded", "The maximum number of route tables has been reached."),
+    "route-table-in-use": ("DependencyViolation", "The routeTable '{table}' has dependencies and cannot be deleted."),
+    "route-table-associated": (
+        "Resource.AlreadyAssociated",
+        "the specified association for route table {table} conflicts with an existing association",
+    ),
+    "route-association-main": (
+        "InvalidParameterValue",
+        "cannot disassociate the main route table association {association}",
+    ),
+    "route-target-missing": ("MissingParameter", "The request must contain exactly one target of the route"),
+    "route-targets-many": ("InvalidParameterCombination", "The request must contain exactly one target of the route"),
+    "route-limit": ("RouteLimitExceeded", "The maximum number of routes has been reached."),
+    "route-taken": ("RouteAlreadyExists", "The route identified by {cidr} already exists."),
+    "route-inside": (
+        "InvalidParameterValue",
+        "The destination CIDR block {cidr} is equal to or more specific than one of this VPC's CIDR blocks. This route can target"
+        " only an interface or an instance.",
+    ),
+    "route-local": ("InvalidParameterValue", "cannot {what} local route {cidr} in route table {table}"),
+    "route-not-replaceable": (
+        "InvalidParameterValue",
+        "There is no route defined for '{cidr}' in the route table. Use CreateRoute instead.",
+    ),
+    "route-absent": ("InvalidRoute.NotFound", "no route with {kind} {cidr} in route table {table}"),
+    "gateway-limit": ("InternetGatewayLimitExceeded", "The maximum number of internet gateways has been reached."),
+    "gateway-attached": ("Resource.AlreadyAssociated", "resource {gateway} is already attached to network {vpc}"),
+    "gateway-taken": ("InvalidParameterValue", "Network {vpc} already has an internet gateway attached"),
+    "gateway-not-attached": ("Gateway.NotAttached", "resource {gateway} is not attached to network {vpc}"),
+    "network-without-gateway": ("Gateway.NotAttached", "Network {vpc} is not attached to any internet gateway"),
+    "acl-limit": ("NetworkAclLimitExceeded", "The maximum number of network ACLs has been reached."),
+    "acl-default": ("InvalidParameterValue", "cannot delete default network ACL {acl}"),
+    "acl-in-use": ("DependencyViolation", "The networkAcl '{acl}' has dependencies and cannot be deleted."),
+    "acl-entry-taken": ("NetworkAclEntryAlreadyExists", "The network acl entry identified by {number} already exists."),
+    "acl-entry-absent": ("InvalidNetworkAclEntry.NotFound", "The network acl entry identified by {number} does not exist."),
+    "acl-entry-limit": ("NetworkAclEntryLimitExceeded", "The maximum number of network acl entries has been reached."),
+    "interface-limit": ("NetworkInterfaceLimitExceeded", "The maximum number of network interfaces has been reached."),
+    "interface-group-limit": (
+        "SecurityGroupsPerInterfaceLimitExceeded",
+        "The maximum number of security groups per interface has been reached.",
+    ),
+    "interface-in-use": ("InvalidParameterValue", "Network interface '{interface}' is currently in use."),
+    "interface-attached": ("InvalidNetworkInterface.InUse", "Interface: [{interface}] in use."),
+    "interface-other-zone": (
+        "InvalidParameterCombination",
+        "You may not attach a network interface to an instance if they are not in the same availability zone",
+    ),
+    "interface-primary": (
+        "OperationNotPermitted",
+        "The network interface at device index 0 and networkCard index 0 cannot be detached.",
+    ),
+    "interface-count": ("AttachmentLimitExceeded", "Interface count {count} exceeds the limit for {type}"),
+    "interface-existing": (
+        "InvalidParameterCombination",
+        "A network interface ID cannot be specified together with what makes a new network interface",
+    ),
+    "interfaces-and": (
+        "InvalidParameterCombination",
+        "Network interfaces and {what} may not be specified on the same request",
+    ),
+    "interfaces-many": (
+        "InvalidInstanceID",
+        "There are multiple interfaces attached to instance '{instance}'. Please specify an interface ID for the operation"
+        " instead.",
+    ),
+    "device-index-missing": ("InvalidParameterValue", "Each network interface requires a device index."),
+    "device-index-zero": ("InvalidParameterValue", "A network interface must be specified at device index 0."),
+    "device-index-repeated": ("InvalidParameterValue", "Each network interface requires a unique device index."),
+    "device-index-taken": (
+        "InvalidParameterValue",
+        "Instance '{instance}' already has an interface attached at device index '{index}'.",
+    ),
+    "addresses-many": (
+        "InvalidParameterCombination",
+        "Private addresses and existing network interfaces cannot be specified when launching multiple instances",
+    ),
+    "addresses-taken": ("InvalidParameterValue", "[{addresses}] assigned, but move is not allowed."),
+    "addresses-absent": (
+        "InvalidParameterValue",
+        "Some of [{addresses}] addresses are not assigned to interface {interface}",
+    ),
+    "address-primary": (
+        "InvalidParameterValue",
+        "The primary private address of interface {interface} cannot be unassigned",
+    ),
+    "addresses-primary-many": ("InvalidParameterCombination", "Only one primary private IP address can be specified."),
+    "private-address-limit": ("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit."),
+    "addresses-mapped": (
+        "DependencyViolation",
+        "Network {vpc} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway.",
+    ),
+    "address-limit": ("AddressLimitExceeded", "The maximum number of addresses has been reached."),
+    "address-pool-empty": ("InsufficientAddressCapacity", "Insufficient capacity to allocate an address."),
+    "instance-not-addressable": (
+        "InvalidInstanceID",
+        "The {state} instance '{instance}' is not in a valid state for this operation.",
+    ),
+    "instance-without-network": (
+        "InvalidInstanceID",
+        "The {state} instance '{instance}' is not in a valid state for this operation.",
     ),
     # launch templates
     "template-name-taken": ("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use."),

@@ -1,1 +1,3 @@
 """What is written down: records, sessions, migrations. The only floor that knows SQL."""
+
+from ec2gw.state import networks as networks

@@ -1,0 +1,511 @@
+"""The verbs of network interfaces: their addresses, groups and attachments. Only this module changes their records.
+
+An interface comes to an instance, and goes, at once: there is nothing on a host to plug yet. Whatever a host would have to know
+of is touched, with the instance that shows it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm.attributes import set_committed_value
+
+from ec2gw.cloud import groups, lookup, routes
+from ec2gw.model import errors, ids, instance_types, networks
+from ec2gw.state import records
+from ec2gw.state.networks import Address, Interface, InterfaceAddress, InterfaceGroup, SecurityGroup, Subnet, Vpc
+from ec2gw.state.records import Instance
+from ec2gw.state.session import Transaction
+
+MOST_INTERFACES = 5_000  # of an account (VPC User Guide, "Amazon VPC quotas")
+MOST_GROUPS = 5  # of an interface
+MOST_ADDRESSES = 50  # of an interface that is at no instance
+LONGEST_DESCRIPTION = 255
+
+
+# -- making -------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An interface to be made: `address` is the primary one, `addresses` the others, `count` how many more of any."""
+
+    subnet_id: str
+    address: str | None = None
+    addresses: tuple[str, ...] = ()
+    count: int = 0
+    group_ids: tuple[str, ...] = ()
+    description: str = ""
+
+
+def create(tx: Transaction, account_id: str, wanted: Wanted) -> Interface:
+    """A new interface in a subnet, at no instance (API_CreateNetworkInterface). Without groups it has the VPC's default one."""
+    subnet = lookup.one(tx, Subnet, "subnet", account_id, wanted.subnet_id)
+    return _add(tx, subnet, wanted, _groups(tx, account_id, subnet.vpc_id, subnet.id, wanted.group_ids))
+
+
+def _add(tx: Transaction, subnet: Subnet, wanted: Wanted, holding: Sequence[SecurityGroup]) -> Interface:
+    _check_description(wanted.description)
+    if wanted.addresses and wanted.count:
+        raise errors.Conflict(
+            "parameter-conflict", parameter="secondaryPrivateIpAddressCount", other="privateIpAddressesSet"
+        )
+    if (tx.db.scalar(select(func.count()).where(Interface.account_id == subnet.account_id)) or 0) >= MOST_INTERFACES:
+        raise errors.LimitExceeded("interface-limit")
+    interface = Interface(
+        id=ids.new("eni"),
+        account_id=subnet.account_id,
+        created_at=tx.now,
+        subnet_id=subnet.id,
+        vpc=tx.db.scalars(select(Vpc).where(Vpc.id == subnet.vpc_id)).one(),
+        zone=subnet.zone,
+        mac=_mac(),
+        description=wanted.description,
+        addresses=[],
+        groups=[],
+    )
+    _hold(interface, holding)
+    tx.db.add(interface)
+    _give(tx, interface, subnet, (wanted.address,) if wanted.address else (), 0 if wanted.address else 1)
+    _give(tx, interface, subnet, wanted.addresses, wanted.count)
+    tx.db.flush()
+    tx.touch(interface.id)
+    return interface
+
+
+def _mac() -> str:
+    """A random address that the holder administers himself."""
+    return "02:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(5))
+
+
+def delete(tx: Transaction, account_id: str, interface_id: str) -> None:
+    """Delete an interface that is at no instance (API_DeleteNetworkInterface)."""
+    interface = lookup.one(tx, Interface, "eni", account_id, interface_id)
+    if interface.instance_id is not None:
+        raise errors.InUse("interface-in-use", interface=interface_id)
+    _remove(tx, interface)
+
+
+def _remove(tx: Transaction, interface: Interface) -> None:
+    """Take an interface's record away. Public addresses that led to it lead nowhere."""
+    _let_go(tx, interface)
+    _unmap(tx, interface.id)
+    records.forget_tags(tx.db, interface.id)
+    tx.db.delete(interface)
+    tx.db.flush()
+
+
+def _unmap(tx: Transaction, interface_id: str, *private: str) -> None:
+    chosen = update(Address).where(Address.interface_id == interface_id)
+    if private:
+        chosen = chosen.where(Address.private_address.in_(private))
+    tx.db.execute(chosen.values(association_id=None, interface_id=None, private_address=None))
+
+
+# -- addresses ----------------------------------------------------------------------------------------------------------------
+
+
+def assign(
+    tx: Transaction, account_id: str, interface_id: str, wanted: Sequence[str], count: int | None, *, take: bool
+) -> list[InterfaceAddress]:
+    """Give an interface secondary addresses, named ones or any (API_AssignPrivateIpAddresses).
+
+    With `take`, secondary addresses of the subnet's other interfaces are taken from these.
+    """
+    interface = lookup.one(tx, Interface, "eni", account_id, interface_id)
+    if wanted and count:
+        raise errors.Conflict("parameter-conflict", parameter="secondaryPrivateIpAddressCount", other="privateIpAddress")
+    if not wanted and not count:
+        raise errors.Missing("missing-parameter", parameter="secondaryPrivateIpAddressCount")
+    subnet = lookup.one(tx, Subnet, "subnet", account_id, interface.subnet_id)
+    there = {row.address for row in interface.addresses}
+    fresh = [address for address in wanted if address not in there]
+    _check_room(tx, interface, len(fresh) + (count or 0))
+    if fresh and take:
+        _take(tx, subnet, fresh)
+    elif taken := [address for address in fresh if _taken(tx, subnet, address)]:
+        raise errors.InUse("addresses-taken", addresses=", ".join(taken))
+    changed(tx, interface)
+    return _give(tx, interface, subnet, fresh, count or 0)
+
+
+def unassign(tx: Transaction, account_id: str, interface_id: str, wanted: Sequence[str]) -> None:
+    """Take secondary addresses from an interface (API_UnassignPrivateIpAddresses)."""
+    interface = lookup.one(tx, Interface, "eni", account_id, interface_id)
+    there = {row.address: row for row in interface.addresses}
+    if absent := [address for address in wanted if address not in there]:
+        raise errors.Invalid("addresses-absent", addresses=", ".join(absent)[:255], interface=interface_id)
+    if any(there[address].primary for address in wanted):
+        raise errors.Invalid("address-primary", interface=interface_id)
+    _unmap(tx, interface_id, *wanted)
+    for address in dict.fromkeys(wanted):
+        interface.addresses.remove(there[address])
+    tx.db.flush()
+    changed(tx, interface)
+
+
+def _give(tx: Transaction, interface: Interface, subnet: Subnet, named: Sequence[str], count: int) -> list[InterfaceAddress]:
+    """Add addresses of the subnet: these, and so many of any. The first that an interface gets is its primary one."""
+    made = []
+    for text in dict.fromkeys(named):
+        _check_address(tx, subnet, text)
+        made.append(text)
+    if count > networks.room(subnet.cidr):
+        raise errors.LimitExceeded("subnet-full", subnet=subnet.id)
+    for _ in range(count):
+        address = networks.choose(
+            subnet.cidr,
+            lambda text: text in made or _taken(tx, subnet, text),
+            lambda: [*made, *tx.db.scalars(select(InterfaceAddress.address).where(InterfaceAddress.subnet_id == subnet.id))],
+            secrets.randbelow,
+        )
+        if address is None:
+            raise errors.LimitExceeded("subnet-full", subnet=subnet.id)
+        made.append(address)
+    rows = [
+        InterfaceAddress(subnet_id=subnet.id, address=address, primary=not interface.addresses and place == 0)
+        for place, address in enumerate(made)
+    ]
+    for row in rows:
+        set_committed_value(row, "elastic", None)
+    interface.addresses.extend(rows)
+    tx.db.flush()
+    return rows
+
+
+def _check_address(tx: Transaction, subnet: Subnet, text: str) -> None:
+    """Raise unless a subnet can give this address."""
+    address = networks.address(text)
+    if address is None:
+        why = "Invalid IPv4 address."
+        raise errors.Invalid("invalid-value", value=text[:64], parameter="privateIpAddress", why=why)
+    if not networks.usable(subnet.cidr, address):
+        raise errors.Invalid("address-outside-subnet", address=address)
+    if _taken(tx, subnet, address):
+        raise errors.InUse("address-taken", address=address)
+
+
+def _taken(tx: Transaction, subnet: Subnet, address: str) -> bool:
+    return tx.db.get(InterfaceAddress, (subnet.id, address)) is not None
+
+
+def _take(tx: Transaction, subnet: Subnet, wanted: Sequence[str]) -> None:
+    for address in wanted:
+        held = tx.db.get(InterfaceAddress, (subnet.id, address))
+        if held is None:
+            continue
+        if held.primary:
+            raise errors.InUse("addresses-taken", addresses=address)
+        _unmap(tx, held.interface_id, address)
+        other = tx.db.scalars(select(Interface).where(Interface.id == held.interface_id)).one()
+        other.addresses.remove(held)
+        changed(tx, other)
+    tx.db.flush()
+
+
+def _check_room(tx: Transaction, interface: Interface, more: int) -> None:
+    most = MOST_ADDRESSES
+    if interface.instance_id is not None:
+        instance = tx.db.scalars(select(Instance).where(Instance.id == interface.instance_id)).one()
+        most = instance_types.find(instance.type).interfaces[1]
+    if len(interface.addresses) + more > most:
+        raise errors.LimitExceeded("private-address-limit")
+
+
+# -- attributes ---------------------------------------------------------------------------------------------------------------
+
+
+def find(tx: Transaction, account_id: str, interface_id: str) -> Interface:
+    """The account's interface."""
+    return lookup.one(tx, Interface, "eni", account_id, interface_id)
+
+
+def describe(tx: Transaction, interface: Interface, text: str) -> None:
+    """Change an interface's description."""
+    _check_description(text)
+    interface.description = text
+    changed(tx, interface)
+
+
+def check_source(tx: Transaction, interface: Interface, check: bool) -> None:
+    """Change whether an interface only sends and takes its own packets."""
+    interface.source_dest_check = check
+    changed(tx, interface)
+
+
+def regroup(tx: Transaction, account_id: str, interface: Interface, group_ids: Sequence[str]) -> None:
+    """Give an interface other security groups, at least one."""
+    holding = _groups(tx, account_id, interface.vpc_id, interface.subnet_id, group_ids)
+    interface.groups.clear()
+    tx.db.flush()
+    _hold(interface, holding)
+    tx.db.flush()
+    changed(tx, interface)
+
+
+def keep(tx: Transaction, interface: Interface, attachment_id: str, delete_on_termination: bool) -> None:
+    """Change whether an interface goes with the instance it is at."""
+    if interface.attachment_id != attachment_id:
+        raise errors.NotFound("not-found", kind="network-interface-attachment", ids=[attachment_id[:64]])
+    interface.delete_on_termination = delete_on_termination
+    changed(tx, interface)
+
+
+def _check_description(text: str) -> None:
+    if len(text) > LONGEST_DESCRIPTION:
+        why = f"At most {LONGEST_DESCRIPTION} characters."
+        raise errors.Invalid("invalid-value", value=f"{text[:64]}...", parameter="description", why=why)
+
+
+def _groups(
+    tx: Transaction, account_id: str, vpc_id: str, subnet_id: str, group_ids: Sequence[str]
+) -> list[SecurityGroup]:
+    """The groups of these ids, which must be of the VPC; its default one where none is named."""
+    if not group_ids:
+        return [groups.default_of(tx, vpc_id)]
+    found = lookup.many(tx, SecurityGroup, "sg", account_id, group_ids)
+    for group in found:
+        if group.vpc_id != vpc_id:
+            raise errors.Invalid("group-other-network", group=group.id, subnet=subnet_id)
+    if len(found) > MOST_GROUPS:
+        raise errors.LimitExceeded("interface-group-limit")
+    return found
+
+
+def _hold(interface: Interface, holding: Sequence[SecurityGroup]) -> None:
+    for group in holding:
+        row = InterfaceGroup(group_id=group.id)
+        set_committed_value(row, "group_name", group.name)
+        interface.groups.append(row)
+
+
+# -- at instances -------------------------------------------------------------------------------------------------------------
+
+
+def attach(tx: Transaction, account_id: str, interface_id: str, instance_id: str, index: int) -> Interface:
+    """Bring an interface to an instance of its zone (API_AttachNetworkInterface). It stays when the instance ends."""
+    interface = lookup.one(tx, Interface, "eni", account_id, interface_id)
+    instance = lookup.one(tx, Instance, "i", account_id, instance_id)
+    if interface.instance_id is not None:
+        raise errors.InUse("interface-attached", interface=interface_id)
+    if instance.state not in ("running", "stopped"):
+        raise errors.WrongState("instance-not-running", instance=instance_id)
+    if interface.zone != instance.zone:
+        raise errors.Conflict("interface-other-zone")
+    there = list(tx.db.scalars(select(Interface.device_index).where(Interface.instance_id == instance_id)))
+    if index in there:
+        raise errors.Invalid("device-index-taken", instance=instance_id, index=index)
+    if not 0 < index < 256:
+        raise errors.Invalid("invalid-value", value=index, parameter="deviceIndex", why="It must be between 1 and 255.")
+    most, addresses = instance_types.find(instance.type).interfaces
+    if len(there) >= most:
+        raise errors.LimitExceeded("interface-count", count=len(there) + 1, type=instance.type)
+    if len(interface.addresses) > addresses:
+        raise errors.LimitExceeded("private-address-limit")
+    _join(tx, interface, instance, index, delete_on_termination=False, state="attached")
+    routes.moved(tx, interface)
+    return interface
+
+
+def detach(tx: Transaction, account_id: str, attachment_id: str) -> None:
+    """Take an interface from its instance, but never the first one (API_DetachNetworkInterface)."""
+    if not ids.well_formed("eni-attach", attachment_id):
+        raise errors.Malformed("malformed-id", kind="network-interface-attachment", id=attachment_id[:64])
+    row = select(Interface).where(Interface.attachment_id == attachment_id, Interface.account_id == account_id)
+    interface = tx.db.scalars(row).one_or_none()
+    if interface is None:
+        raise errors.NotFound("not-found", kind="network-interface-attachment", ids=[attachment_id])
+    if interface.device_index == 0:
+        raise errors.NotPermitted("interface-primary")
+    _let_go(tx, interface)
+
+
+def _join(
+    tx: Transaction, interface: Interface, instance: Instance, index: int, *, delete_on_termination: bool, state: str
+) -> None:
+    interface.instance_id = instance.id
+    interface.attachment_id = ids.new("eni-attach")
+    interface.device_index = index
+    interface.delete_on_termination = delete_on_termination
+    interface.attachment_state = state
+    interface.attach_time = tx.now
+    tx.db.flush()
+    changed(tx, interface)
+
+
+def _let_go(tx: Transaction, interface: Interface) -> None:
+    changed(tx, interface)
+    interface.instance_id = interface.attachment_id = interface.device_index = None
+    interface.attachment_state = interface.attach_time = None
+    interface.delete_on_termination = False
+    tx.db.flush()
+    routes.moved(tx, interface)
+
+
+def changed(tx: Transaction, interface: Interface) -> None:
+    """Have an interface looked at, and the instance that shows it."""
+    tx.touch(interface.id)
+    if interface.instance_id is not None:
+        tx.touch(interface.instance_id)
+
+
+# -- launch and end -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Card:
+    """An interface that RunInstances asks for: a new one, or with `interface_id` one that there is.
+
+    `delete_on_termination` None is EC2's default: a new one goes with the instance, another one stays.
+    """
+
+    index: int
+    interface_id: str | None = None
+    subnet_id: str | None = None
+    address: str | None = None
+    addresses: tuple[str, ...] = ()
+    count: int = 0
+    group_ids: tuple[str, ...] = ()
+    description: str = ""
+    delete_on_termination: bool | None = None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What RunInstances says of the network: either `cards`, or the rest, which is about the one interface that is then made."""
+
+    subnet_id: str | None = None
+    address: str | None = None
+    group_ids: tuple[str, ...] = ()
+    group_names: tuple[str, ...] = ()
+    cards: tuple[Card, ...] = ()
+
+
+@dataclass(frozen=True)
+class Network:
+    """A wish that has been understood: the zone it leads to, and each card with what it names."""
+
+    zone: str
+    cards: tuple[tuple[Card, Subnet, tuple[SecurityGroup, ...], Interface | None], ...] = field(repr=False)
+
+
+def resolve(
+    tx: Transaction, account_id: str, wish: Wish, zone: str | None, zones: Sequence[str], type: str, count: int
+) -> Network:
+    """Understand the network of `count` instances of a type (API_RunInstances). Nothing is changed yet.
+
+    `zone` is that asked for. Without one the subnet's holds; without a subnet the first of `zones` that has a default subnet.
+    """
+    cards = _cards(tx, account_id, wish, zone, zones)
+    if count > 1 and (wish.address or any(card.address or card.addresses or card.interface_id for card in cards)):
+        raise errors.Conflict("addresses-many")
+    most, addresses = instance_types.find(type).interfaces
+    if len(cards) > most:
+        raise errors.LimitExceeded("interface-count", count=len(cards), type=type)
+    if any(1 + len(card.addresses) + card.count > addresses for card in cards):
+        raise errors.LimitExceeded("private-address-limit")
+    resolved = tuple(_resolve(tx, account_id, card) for card in cards)
+    home = resolved[0][1].zone
+    for _, subnet, _, _ in resolved:
+        if subnet.zone != home:
+            raise errors.Conflict("interface-other-zone")
+    if zone is not None and zone != home:
+        raise errors.Invalid("zone-not-subnets", zone=zone, subnet=resolved[0][1].id, other=home)
+    return Network(home, resolved)
+
+
+def _cards(tx: Transaction, account_id: str, wish: Wish, zone: str | None, zones: Sequence[str]) -> tuple[Card, ...]:
+    """The cards asked for, the first one at index 0; each new one knows its subnet and its groups."""
+    if not wish.cards:
+        subnet = _subnet(tx, account_id, wish.subnet_id, zone, zones)
+        if wish.group_names and not _is_default(tx, subnet.vpc_id):
+            raise errors.Conflict("parameter-conflict", parameter="groupName", other="subnet")
+        named = [group.id for group in groups.named(tx, account_id, wish.group_names)]
+        return (Card(0, subnet_id=subnet.id, address=wish.address, group_ids=(*wish.group_ids, *named)),)
+    if wish.subnet_id is not None:
+        raise errors.Conflict("interfaces-and", what="an instance-level subnet ID")
+    if wish.group_ids or wish.group_names:
+        raise errors.Conflict("interfaces-and", what="instance-level security groups")
+    if wish.address is not None:
+        raise errors.Conflict("interfaces-and", what="an instance-level private address")
+    cards = sorted(wish.cards, key=lambda card: card.index)
+    if [card.index for card in cards] != list(dict.fromkeys(card.index for card in cards)):
+        raise errors.Invalid("device-index-repeated")
+    if cards[0].index != 0:
+        raise errors.Invalid("device-index-zero")
+    made = []
+    for card in cards:
+        if card.interface_id is None and card.subnet_id is None:
+            card = Card(**(vars(card) | {"subnet_id": _subnet(tx, account_id, None, zone, zones).id}))
+        made.append(card)
+    return tuple(made)
+
+
+def _resolve(tx: Transaction, account_id: str, card: Card) -> tuple[Card, Subnet, tuple[SecurityGroup, ...], Interface | None]:
+    if card.interface_id is not None:
+        if card.subnet_id or card.group_ids or card.address or card.addresses or card.count:
+            raise errors.Conflict("interface-existing")
+        interface = lookup.one(tx, Interface, "eni", account_id, card.interface_id)
+        if interface.instance_id is not None:
+            raise errors.InUse("interface-attached", interface=interface.id)
+        return card, lookup.one(tx, Subnet, "subnet", account_id, interface.subnet_id), (), interface
+    subnet = lookup.one(tx, Subnet, "subnet", account_id, card.subnet_id or "")
+    return card, subnet, tuple(_groups(tx, account_id, subnet.vpc_id, subnet.id, card.group_ids)), None
+
+
+def _subnet(tx: Transaction, account_id: str, subnet_id: str | None, zone: str | None, zones: Sequence[str]) -> Subnet:
+    """The subnet named, or the default one: of the zone, else of the first zone that has one."""
+    if subnet_id is not None:
+        return lookup.one(tx, Subnet, "subnet", account_id, subnet_id)
+    vpc = groups.default_vpc(tx, account_id)
+    if vpc is None:
+        raise errors.Missing("no-default-vpc")
+    found = {row.zone: row for row in tx.db.scalars(select(Subnet).where(Subnet.vpc_id == vpc.id, Subnet.is_default))}
+    if zone is not None:
+        if zone not in found:
+            raise errors.Invalid("no-default-subnet", zone=zone)
+        return found[zone]
+    subnet = next((found[name] for name in zones if name in found), None)
+    if subnet is None:
+        raise errors.Missing("no-default-subnets", vpc=vpc.id)
+    return subnet
+
+
+def _is_default(tx: Transaction, vpc_id: str) -> bool:
+    return tx.db.scalar(select(Vpc.is_default).where(Vpc.id == vpc_id)) is True
+
+
+def launch(tx: Transaction, network: Network, instance: Instance) -> None:
+    """Give an instance that is being launched its interfaces."""
+    there = []
+    for card, subnet, holding, interface in network.cards:
+        keep = card.delete_on_termination if card.delete_on_termination is not None else interface is None
+        if interface is None:
+            wanted = Wanted(subnet.id, card.address, card.addresses, card.count, description=card.description)
+            interface = _add(tx, subnet, wanted, holding)
+        _join(tx, interface, instance, card.index, delete_on_termination=keep, state="attaching")
+        if card.interface_id is not None:
+            routes.moved(tx, interface)
+        there.append(interface)
+    set_committed_value(instance, "interfaces", there)
+
+
+def started(tx: Transaction, instance_id: str) -> None:
+    """An instance's machine is on: its interfaces are there."""
+    tx.db.execute(
+        update(Interface)
+        .where(Interface.instance_id == instance_id, Interface.attachment_state == "attaching")
+        .values(attachment_state="attached")
+    )
+
+
+def release(tx: Transaction, instance_id: str) -> None:
+    """An instance has ended: the interfaces that go with it are deleted, the others are free."""
+    for interface in tx.db.scalars(select(Interface).where(Interface.instance_id == instance_id)).all():
+        if interface.delete_on_termination:
+            _remove(tx, interface)
+        else:
+            _let_go(tx, interface)
