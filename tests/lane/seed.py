@@ -1,7 +1,7 @@
 """seed.py DIR: write to DIR the capability cache that libvirt keeps of this host's qemu, for use inside the LVM lane's machine.
 
-Run it where there is no /dev/kvm. Without the flag that is taken out here, libvirt asks qemu for each CPU property at every start:
-some 400 questions, which cost 0.1 s on a host and 8 to 18 s in User-Mode Linux.
+Run it where there is no /dev/kvm. Without the flag that is taken out here, libvirt asks qemu for each CPU property at every
+start: some 400 questions, which cost 0.1 s on a host and 8 to 18 s in User-Mode Linux.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def main(target: Path) -> None:
     with tempfile.TemporaryDirectory() as root:
         etc = Path(root, "etc")
         etc.mkdir()
-        (etc / "qemu.conf").write_text('stdio_handler = "file"\nsecurity_driver = "none"\ncgroup_controllers = []\nnamespaces = []\n')
+        (etc / "qemu.conf").write_text(
+            'stdio_handler = "file"\nsecurity_driver = "none"\ncgroup_controllers = []\nnamespaces = []\n'
+        )
         connection = libvirt.open(f"qemu:///embed?root={root}")
         connection.getCapabilities()
         shutil.copytree(Path(root, "cache"), target)

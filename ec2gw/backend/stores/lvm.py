@@ -1,7 +1,8 @@
 """Volumes as thin logical volumes of one LVM pool; it must not know who runs on them.
 
-A disk is the LV of the same name with the tag `ec2gw`, which it gets last: an LV without it is one that a killed process left
-half made, and the same verb finishes it. LVM's own metadata is the only memory. Sizes are rounded up to whole extents by LVM.
+A disk is the LV of the same name with the tag `ec2gw`, which it gets when it is whole: an LV without it is one that a killed
+process left half made, and the same verb finishes it. LVM's own metadata is the only memory. Sizes are rounded up to whole
+extents by LVM.
 """
 
 from __future__ import annotations
@@ -81,16 +82,20 @@ class LvmStore:
             base = None if origin is None else self._found(volumes, origin)
             if base is not None and size < base.size:
                 raise ports.HostError(f"{name} of {size} bytes is smaller than its origin {origin}", final=True)
+            begun = made or base
+            short = begun is not None and begun.size < size
+            # What must still grow is tagged when it has.
+            tags = () if short else _VOLUME
             if made is None:
                 self._need_space(pool)
                 if base is None:
-                    self._lvm("lvcreate", "-V", f"{size}b", "-T", f"{self._vg}/{self._pool}", "-n", name)
+                    self._lvm("lvcreate", *tags, "-V", f"{size}b", "-T", f"{self._vg}/{self._pool}", "-n", name)
                 else:
-                    self._lvm("lvcreate", "-s", "-kn", "-prw", "-n", name, self._path(str(origin)))
-            begun = made or base
-            if begun is not None and begun.size < size:
+                    self._lvm("lvcreate", *tags, "-s", "-kn", "-prw", "-n", name, self._path(str(origin)))
+            if short:
                 self._lvm("lvextend", "-L", f"{size}b", self._path(name))
-            self._lvm("lvchange", *_VOLUME, self._path(name))
+            if made is not None or short:
+                self._lvm("lvchange", *_VOLUME, self._path(name))
 
     def snapshot(self, volume: str, name: str) -> None:
         with self._lock:
@@ -138,12 +143,12 @@ class LvmStore:
         """Written into an LV of another name, which is renamed when whole; what a killed fill left is removed by the next, or by
         `remove`."""
         filling = _FILLING + checked(name)
-        info = images.accepted(image, image_format)
         with self._lock:
             pool, volumes = self._report()
             if name in volumes:
                 return
             self._need_space(pool)
+            info = images.accepted(image, image_format)
             if filling in volumes:
                 self._lvm("lvremove", "-y", self._path(filling))
             size = images.whole_gib(info.virtual_size)
@@ -151,8 +156,7 @@ class LvmStore:
         images.convert(image, info, Path("/dev", self._vg, filling), "raw", progress, existing=True)
         with self._lock:
             self._lvm("lvchange", "-an", self._path(filling))
-            self._lvm("lvchange", "-pr", self._path(filling))
-            self._lvm("lvchange", "-ky", *_SNAPSHOT, self._path(filling))
+            self._lvm("lvchange", "-pr", "-ky", *_SNAPSHOT, self._path(filling))
             self._lvm("lvrename", self._path(filling), self._path(name))
 
     def capacity(self) -> tuple[int, int]:
