@@ -51,7 +51,10 @@ class Hypervisor:
         self._obedient = obedient
         self._listeners: list[Callable[[str], None]] = []
         self._lock = threading.RLock()
-        self._machines = {path.stem: _read(path) for path in folder.glob("*.json")}
+        self._machines: dict[str, _Machine] = {}
+        self._users: dict[str, str] = {}  # path of a disk -> the machine that has it
+        for path in folder.glob("*.json"):
+            self._note(_read(path))
 
     def observe(self, name: str) -> ports.Domain | None:
         machine = self._machines.get(name)
@@ -178,9 +181,9 @@ class Hypervisor:
         """What QEMU refuses: a disk that is not there, and one that another machine writes to."""
         if not disk.source.path.exists():
             raise ports.HostError(f"{disk.source.path} is not there", final=True)
-        for other in self._machines.values():
-            if other.name != name and any(plugged.path == str(disk.source.path) for plugged in other.disks.values()):
-                raise ports.HostError(f"{disk.name} is in use by {other.name}")
+        user = self._users.get(str(disk.source.path), name)
+        if user != name:
+            raise ports.HostError(f"{disk.name} is in use by {user}")
 
     def _keep(self, machine: _Machine) -> None:
         """Write the machine down, then go by it: a process killed in between has done it."""
@@ -188,6 +191,13 @@ class Hypervisor:
         part = whole.with_suffix(".part")
         part.write_text(json.dumps(asdict(machine)))
         part.replace(whole)
+        self._note(machine)
+
+    def _note(self, machine: _Machine) -> None:
+        old = self._machines.get(machine.name)
+        for plugged in old.disks.values() if old else ():
+            self._users.pop(plugged.path, None)
+        self._users.update({plugged.path: machine.name for plugged in machine.disks.values()})
         self._machines[machine.name] = machine
 
     def _file(self, name: str) -> Path:
