@@ -31,7 +31,8 @@ MOST_IDS = 10_000
 MOST_ON_A_PAGE = 1_000
 LEAST_ON_A_PAGE = 5
 BATCH = 500
-MOST_LOOKED_AT = 20_000  # records for one page; a page may come back short and say that there is more
+MOST_AT_ONCE = 10_000  # where the client names no size: EC2's "internal limit"; then there is a next page after all
+MOST_LOOKED_AT = 5_000  # records for a page of a size asked for; it may come back short and say that there is more
 
 Tags = list[dict[str, str]]
 R = TypeVar("R")
@@ -208,7 +209,8 @@ def _wanted(call: Call, req: Request, listing: Listing[R], visible: list[ColumnE
 
 @dataclass(frozen=True)
 class _Page:
-    size: int | None
+    size: int
+    asked: bool
     after: tuple[Any, ...] | None
     order: tuple[Any, ...]
 
@@ -220,7 +222,7 @@ def _page(req: Request, listing: Listing[R]) -> _Page:
     if size is not None and listing.ids and req.get(listing.ids):
         raise errors.Conflict("parameter-conflict", parameter=f"{listing.kind}sSet", other="maxResults")
     after = _cursor(req, tuple(column.type.python_type for column in order))
-    return _Page(size, after, order)
+    return _Page(MOST_AT_ONCE if size is None else size, size is not None, after, order)
 
 
 def _limits(req: Request, pages: tuple[int, int] | None) -> int | None:
@@ -256,7 +258,7 @@ def _collect(
     found: list[tuple[R, Response]] = []
     after, looked_at = page.after, 0
     while True:
-        size = BATCH if tests or page.size is None else min(BATCH, page.size + 1 - len(found))
+        size = BATCH if tests else min(BATCH, page.size + 1 - len(found))
         query = select(listing.record).where(*clauses, *_beyond(page.order, after)).order_by(*page.order).limit(size)
         rows = call.tx.db.scalars(query).all()
         for record, view in _shown(call, listing, rows, tests):
@@ -267,7 +269,7 @@ def _collect(
             return found, None
         looked_at += len(rows)
         after = tuple(_place(page.order, rows[-1]))
-        if page.size is not None and looked_at >= MOST_LOOKED_AT:
+        if page.asked and looked_at >= MOST_LOOKED_AT:
             return found, json.dumps(after)
 
 

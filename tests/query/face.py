@@ -113,7 +113,8 @@ class Face:
     def client(self, key: Key | None = None, service: str = "ec2", path: str = "") -> Any:
         """A boto3 client that asks once."""
         key = key or self.first
-        return boto3.client(
+        make: Any = boto3.client  # which of four hundred services it is, nobody can say before the run
+        return make(
             service,
             endpoint_url=f"http://127.0.0.1:{self.port}{path}",
             region_name="us-east-1",

@@ -36,8 +36,8 @@ def fill(face: Face, count: int, account_id: str | None = None) -> list[str]:
             if index % 2:
                 tx.db.add(
                     records.Attachment(
-                        volume_id=id, instance_id=f"i-{index}", device="/dev/sdf", slot=random.getrandbits(31), delete_on_termination=index == 1,
-                        state="attached", attach_time=BORN, wished_at=BORN,
+                        volume_id=id, instance_id=f"i-{index}", device="/dev/sdf", slot=random.getrandbits(31),
+                        delete_on_termination=index == 1, state="attached", attach_time=BORN, wished_at=BORN,
                     )
                 )  # fmt: skip
             else:
@@ -222,6 +222,15 @@ def test_a_page_that_would_look_at_too_many_records_ends_early(face: Face, ec2: 
     rare = [{"Name": "create-time", "Values": [f"{BORN + datetime.timedelta(days=54):%Y-%m-%d}*"]}]
     assert list(pages(ec2, MaxResults=5, Filters=rare)) == [[], [], [ids[54]]]
     assert listed(ec2.describe_volumes(Filters=rare)) == [ids[54]]
+
+
+def test_even_everything_has_an_end(face: Face, ec2: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(describe, "BATCH", 4)
+    monkeypatch.setattr(describe, "MOST_AT_ONCE", 10)
+    ids = fill(face, 21)
+    assert [len(page) for page in pages(ec2)] == [10, 10, 1]
+    assert [id for page in pages(ec2) for id in page] == ids
+    assert [len(page) for page in pages(ec2, Filters=[{"Name": "status", "Values": ["avail*"]}])] == [10, 1]
 
 
 def test_page_sizes(face: Face, ec2: Any) -> None:

@@ -46,7 +46,8 @@ def instance(face: Face, account_id: str) -> str:
         row = records.Instance(
             id="i-0123456789abcdef0", account_id=account_id, created_at=tx.now, reservation_id="r-1", launch_index=0,
             image_id="ami-1", type="t3.micro", zone="us-east-1a", root_device_name="/dev/sda1", state="running",
-            launched_at=tx.now, wished_at=tx.now, grace=20, architecture="x86_64", virtualization_type="hvm", scratch=[], options={},
+            launched_at=tx.now, wished_at=tx.now, grace=20, architecture="x86_64", virtualization_type="hvm", scratch=[],
+            options={},
         )  # fmt: skip
         tx.db.add(row)
         return row.id
@@ -243,7 +244,7 @@ def test_a_refused_request_leaves_its_token_free(face: Face, ec2: Any) -> None:
 
 
 def test_the_same_request_many_times_at_once_is_done_once(face: Face) -> None:
-    wish = {"AvailabilityZone": "us-east-1a", "Size": "1", "ClientToken": "t"}
+    wish: dict[str, Any] = {"AvailabilityZone": "us-east-1a", "Size": "1", "ClientToken": "t"}
     with concurrent.futures.ThreadPoolExecutor(16) as crowd:
         replies = list(crowd.map(lambda _: face.ask("CreateVolume", **wish), range(32)))
     assert {reply.status for reply in replies} == {200}
@@ -342,19 +343,13 @@ def test_each_request_is_counted_and_logged_without_its_secrets(face: Face, ec2:
 
 # -- bad input --------------------------------------------------------------------------------------------------------
 
-_NAMES = st.sampled_from(
-    ["VolumeId", "VolumeId.1", "Filter.1.Name", "Filter.1.Value.1", "Filter.1", "Filter", "MaxResults", "NextToken", "Size"]
-    + ["AvailabilityZone", "ClientToken", "DryRun", "Tag.1.Key", "Tag.1.Value", "ResourceId.1", "KeyName", "PublicKeyMaterial"]
-    + [
-        "TagSpecification.1.ResourceType",
-        "TagSpecification.1.Tag.1.Key",
-        "KeyType",
-        "InstanceType.1",
-        "ZoneName.1",
-        "KeyPairId.1",
-    ]
-    + ["BlockDeviceMapping.1.Ebs.VolumeSize", "ImageId", "MinCount", "MaxCount", "Action", "Version", "X-Amz-Date", ".", "a..b"]
-)
+_WORDS = """
+    VolumeId VolumeId.1 Filter.1.Name Filter.1.Value.1 Filter.1 Filter MaxResults NextToken Size AvailabilityZone ClientToken
+    DryRun Tag.1.Key Tag.1.Value ResourceId.1 KeyName KeyPairId.1 PublicKeyMaterial KeyType TagSpecification.1.ResourceType
+    TagSpecification.1.Tag.1.Key InstanceType.1 ZoneName.1 BlockDeviceMapping.1.Ebs.VolumeSize ImageId MinCount MaxCount
+    Action Version X-Amz-Date . a..b
+"""
+_NAMES = st.sampled_from(_WORDS.split())
 _VALUES = st.one_of(
     st.sampled_from(
         ["", "vol-1", "vol-0123456789abcdef0", "i-1", "true", "-1", "5", "99999999999", "us-east-1a", "tag:x", "*", "\\"]
