@@ -21,8 +21,6 @@ _LONGEST_ROOT = 48  # bytes; `/lib/qemu/domain-99999-i-0123456789abcdef0/monitor
 _QEMU_CONF = """\
 # Written once by ec2gw; yours to change.
 namespaces = []
-user = "root"
-group = "root"
 dynamic_ownership = 0
 remember_owner = 0
 cgroup_controllers = []
@@ -68,6 +66,9 @@ def prepare(uri: str, short: Path) -> str:
     if not settings.exists():
         settings.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         text = _QEMU_CONF
+        if os.geteuid() == 0:
+            # Otherwise libvirt would hand its folders to the distribution's QEMU user; an ordinary user cannot hand anything over.
+            text += 'user = "root"\ngroup = "root"\n'
         # A kernel without system call filters (User-Mode Linux) would have QEMU refuse to start in its sandbox.
         if "Seccomp_filters:" not in Path("/proc/self/status").read_text():
             text += "seccomp_sandbox = 0\n"
