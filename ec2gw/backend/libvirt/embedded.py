@@ -67,7 +67,7 @@ def prepare(uri: str, short: Path) -> str:
         settings.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         text = _QEMU_CONF
         if os.geteuid() == 0:
-            # Otherwise libvirt would hand its folders to the distribution's QEMU user; an ordinary user cannot hand anything over.
+            # Else libvirt would hand its folders to the distribution's QEMU user; an ordinary user cannot hand anything over.
             text += 'user = "root"\ngroup = "root"\n'
         # A kernel without system call filters (User-Mode Linux) would have QEMU refuse to start in its sandbox.
         if "Seccomp_filters:" not in Path("/proc/self/status").read_text():
