@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.gateway import Gateway, guest_image, until
 
-FIRST_LINE = "EC2GW-GUEST userspace"
+FIRST_LINE = "EC2GW-GUEST boot"
 
 
 @contextmanager
