@@ -74,13 +74,14 @@ def libvirt_hypervisor(
     """One for all tests: libvirt's embedded driver admits one root per process."""
     folder = tmp_path_factory.mktemp("libvirt")
     opened = hypervisor.Hypervisor(embedded.URI, folder, accelerated)
-    yield opened
-    left = list(opened.domains())
-    for name in left:
-        opened.power_off(name)
-        opened.remove(name)
-    opened.close()
-    shutil.rmtree(embedded.short_folder(folder))
+    try:
+        yield opened
+        for name in opened.domains():
+            opened.power_off(name)
+            opened.remove(name)
+    finally:
+        opened.close()
+        shutil.rmtree(embedded.short_folder(folder))
 
 
 @pytest.fixture(params=["simulated", "libvirt"])
