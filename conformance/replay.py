@@ -37,12 +37,12 @@ def expectation(recording: traffic.Recording, exchange: traffic.Exchange) -> tup
     """(may succeed, pattern of the error codes allowed) of one exchange of a recorded command, as AWS has it."""
     text = recording.expected
     for row in _data()["rows"]:
-        fits = row.get("action", exchange.action) == exchange.action and (row.get("by") or "Action") in dict(exchange.params)
-        if fits and re.fullmatch(row["slug"], recording.slug):
+        fits = row.get("action", exchange.action) == exchange.action and row.get("by", "Action") in dict(exchange.params)
+        if fits and re.fullmatch(row["slug"], recording.slug) and re.fullmatch(row.get("client", ".*"), recording.client):
             text = row["expected"]
             break
     kind, _, pattern = text.partition(": ")
-    return kind != "error", pattern or None
+    return kind != "error", rf"({pattern})(\..+)?" if pattern else None
 
 
 def wait(recording: traffic.Recording) -> tuple[str, str] | None:
