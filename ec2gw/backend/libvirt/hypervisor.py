@@ -275,7 +275,7 @@ class Hypervisor:
 
     def _see(self, domain: Any) -> ports.Domain | None:
         """What there is of one domain; None when it is not this gateway's or has just gone."""
-        with _done_already(libvirt.VIR_ERR_NO_DOMAIN):
+        try:
             state, reason = self._state(domain)
             xml = domain.XMLDesc(0)
             mark = domain_xml.read_mark(xml)
@@ -287,7 +287,10 @@ class Hypervisor:
                 mark = replace(mark, shutdown=_SHUTDOWN.get(reason, "failed"))
                 self._remember(domain, mark)
             return ports.Domain(domain.name(), mark.generation, "off", shutdown=_reason(mark.shutdown))
-        return None
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise
 
     def _state(self, domain: Any) -> tuple[Literal["running", "paused", "off"], int]:
         state, reason = domain.state()
