@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ec2gw.cloud import images, instances, volumes
 from ec2gw.model import lifecycle
 from ec2gw.model.bdm import Line
+from ec2gw.model.errors import Refusal
 from ec2gw.state.records import Console, Instance, KeyPair, Tag
 from tests.cloud.world import ME, OTHER, PATIENCE, ZONE, World
 from tests.refusals import refused
@@ -109,8 +111,8 @@ def test_a_launch_that_is_refused_leaves_nothing_behind(world: World) -> None:
             (),
             {"image": arm},
             VALUE,
-            "The architecture 'x86_64' of the specified instance type does not match the architecture 'arm64' of the specified AMI."
-            " Specify an instance type and an AMI that have matching architectures, and try again.",
+            "The architecture 'x86_64' of the specified instance type does not match the architecture 'arm64' of the specified"
+            " AMI. Specify an instance type and an AMI that have matching architectures, and try again.",
         ),
         ((), {"key_name": "mine"}, "InvalidKeyPair.NotFound", "The key pair 'mine' does not exist"),
         ((Line("/dev/sdf", snapshot_id=half),), {}, "IncorrectState", "Snapshot is in invalid state - pending"),
@@ -135,13 +137,13 @@ def test_a_launch_that_is_refused_leaves_nothing_behind(world: World) -> None:
             world.launch(*lines, **{"image": image} | more)
         assert world.everything() == before, message
     # The message names the new instance, which never comes to be.
-    for lines, more in (
-        ((Line("/dev/sdf", volume_id=far),), {"zone": ZONE}),
-        ((Line("/dev/sdf", volume_id=far), Line("/dev/sdg", volume_id=near)), {}),
-        ((Line("/dev/sdf", volume_id=near), Line("/dev/sdg", volume_id=near)), {}),  # the same one twice
+    for zone, lines in (
+        (ZONE, (Line("/dev/sdf", volume_id=far),)),
+        (None, (Line("/dev/sdf", volume_id=far), Line("/dev/sdg", volume_id=near))),
+        (None, (Line("/dev/sdf", volume_id=near), Line("/dev/sdg", volume_id=near))),  # the same one twice
     ):
-        with pytest.raises(Exception, match=r"volume-other-zone|volume-attached|volume-not-available"):
-            world.launch(*lines, **{"image": image} | more)
+        with pytest.raises(Refusal, match=r"volume-other-zone|volume-attached|volume-not-available"):
+            world.launch(*lines, image=image, zone=zone)
         assert world.everything() == before
 
 
@@ -170,7 +172,12 @@ CELLS = {
     "reboot": dict(zip(STATES, ("pending", "running", REBOOT, REBOOT, "shutting-down", "terminated"), strict=True)),
     "terminate": dict(zip(STATES, ("shutting-down",) * 5 + ("terminated",), strict=True)),
 }
-VERBS = {"start": instances.start, "stop": instances.stop, "reboot": instances.reboot, "terminate": instances.terminate}
+VERBS: dict[str, Callable[..., Any]] = {
+    "start": instances.start,
+    "stop": instances.stop,
+    "reboot": instances.reboot,
+    "terminate": instances.terminate,
+}
 
 
 def test_the_table_of_wishes_is_whole() -> None:

@@ -52,7 +52,8 @@ def test_five_of_one_volume_may_be_pending(world: World) -> None:
     for _ in range(4):
         world.wish(snapshots.create, volume)
     before = world.everything()
-    with pytest.raises(Exception, match="snapshots-in-progress"):
+    message = "Maximum allowed in-progress snapshots for a single volume exceeded."
+    with refused("ConcurrentSnapshotLimitExceeded", message):
         world.wish(snapshots.create, volume)
     assert world.everything() == before
     world.wish(snapshots.create, world.volume())

@@ -67,9 +67,8 @@ def test_create_refused(world: World, wish: dict[str, Any], code: str, message: 
 
 
 def test_create_from_an_unfit_snapshot_is_refused(world: World) -> None:
-    whole, half, broken, gone, foreign = (
-        world.snapshot(), world.snapshot("pending"), world.snapshot("error"), world.snapshot("deleting"), world.snapshot(account=OTHER),
-    )  # fmt: skip
+    whole, half, broken, gone = (world.snapshot(state) for state in ("completed", "pending", "error", "deleting"))
+    foreign = world.snapshot(account=OTHER)
     with refused(VALUE, f"The requested size is smaller than the snapshot {whole}, expect size >= 8GB"):
         world.wish(volumes.create, zone=ZONE, snapshot_id=whole, size=7)
     with refused(STATE, "Snapshot is in invalid state - pending"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,8 +29,8 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.now = BEGIN
+        (folder / "records.db").write_bytes(_empty())
         self.database = Database(f"sqlite:///{folder / 'records.db'}", lambda: self.now)
-        Record.metadata.create_all(self.database.engine)
         self.touched: set[str] = set()
 
     def later(self, seconds: float) -> None:
@@ -160,6 +162,16 @@ class World:
         for volume_id in self.volumes_of(id):
             self.tell(volumes.created, volume_id)
         self.tell(instances.started, id, self.volumes_of(id))
+
+
+@functools.cache
+def _empty() -> bytes:
+    """A database with no record in it; making one takes longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{folder}/records.db")
+        Record.metadata.create_all(database.engine)
+        database.close()
+        return Path(folder, "records.db").read_bytes()
 
 
 def _ids(answer: Any) -> Any:
