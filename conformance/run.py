@@ -73,12 +73,24 @@ def one(name: str, target: Target, listen: Listen = lambda *_: None) -> Result:
     return Result(name, tuple(told.steps), time.monotonic() - began, skipped)
 
 
-def run(names: Sequence[str], target: Target, jobs: int, listen: Listen = lambda *_: None) -> Report:
-    """Tell the stories, `jobs` at a time; the results are in the order of the names."""
+def run(
+    names: Sequence[str],
+    target: Target,
+    jobs: int,
+    listen: Listen = lambda *_: None,
+    done: Callable[[Result], None] = lambda _: None,
+) -> Report:
+    """Tell the stories, `jobs` at a time; the results are in the order of the names. `done` hears of each as it ends."""
     began = time.monotonic()
     target = found_out(target)
+
+    def tell(name: str) -> Result:
+        result = one(name, target, listen)
+        done(result)
+        return result
+
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        results = tuple(pool.map(lambda name: one(name, target, listen), names))
+        results = tuple(pool.map(tell, names))
     totals = {verdict.value: sum(result.count(verdict) for result in results) for verdict in Verdict}
     return Report(target.url, results, time.monotonic() - began, totals)
 

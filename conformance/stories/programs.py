@@ -1,0 +1,162 @@
+"""Programs as users run them: the AWS CLI, and euca2ools where it is found. Each is a process of its own with its own parser."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from conformance import clients, scenes
+from conformance.story import UNSUPPORTED, Differs, NotTried, Story, Unsupported, story
+
+
+def _found(name: str) -> str:
+    """The program's path: beside this Python, else on PATH. Raises NotTried where it is not."""
+    beside = Path(sys.executable).parent / name
+    path = str(beside) if beside.exists() else shutil.which(name)
+    if path is None:
+        raise NotTried(f"{name} is not on this machine")
+    return path
+
+
+def _run(told: Story, words: list[str], environment: dict[str, str]) -> str:
+    """What the program prints. Raises Differs with its complaint, Unsupported where that is what the endpoint said."""
+    with tempfile.TemporaryDirectory() as home:
+        base = {"PATH": os.environ.get("PATH", ""), "HOME": home, "LANG": "C.UTF-8", "NO_PROXY": "*"}
+        done = subprocess.run(words, env=base | environment, capture_output=True, text=True, timeout=told.target.patience + 60)
+    if done.returncode:
+        said = " ".join((done.stderr or done.stdout).split())
+        raise (Unsupported if any(code in said for code in UNSUPPORTED) else Differs)(f"{' '.join(words[1:3])}: {said[:500]}")
+    return done.stdout
+
+
+@story("AWS CLI")
+def aws(told: Story) -> None:
+    program, it = _found("aws"), told.it
+    environment = {
+        "AWS_ACCESS_KEY_ID": told.target.key.id, "AWS_SECRET_ACCESS_KEY": told.target.key.secret, "AWS_DEFAULT_REGION": told.target.region,
+        "AWS_MAX_ATTEMPTS": "1", "AWS_PAGER": "", "AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+    }  # fmt: skip
+
+    def ec2(command: str, *words: str) -> Any:
+        out = _run(told, [program, "--endpoint-url", told.target.url, "--output", "json", "ec2", command, *words], environment)
+        answer = json.loads(out) if out.strip() else {}
+        told.made.note("".join(word.capitalize() for word in command.split("-")), clients.texts(answer))
+        return answer
+
+    def refused(code: str, command: str, *words: str) -> None:
+        try:
+            answer = ec2(command, *words)
+        except Differs as said:
+            told.true(f"the program prints ({code}), not {said}", f"({code})" in str(said))
+        else:
+            told.complain(f"not refused with {code}, but answered {answer}")
+
+    with told.step("zones"):
+        rows = ec2("describe-availability-zones")["AvailabilityZones"]
+        told.same("the zones", [row["ZoneName"] for row in rows], list(told.target.zones))
+    with told.step("a volume, and its waiter"):
+        it.volume = ec2("create-volume", "--size", "1", "--availability-zone", told.target.zones[0])["VolumeId"]
+        ec2("wait", "volume-available", "--volume-ids", it.volume)
+    with told.step("a snapshot, and its waiter"):
+        it.snapshot = ec2("create-snapshot", "--volume-id", it.volume)["SnapshotId"]
+        ec2("wait", "snapshot-completed", "--snapshot-ids", it.snapshot)
+    with told.step("an image, by shorthand"):
+        mapping = f"DeviceName=/dev/sda1,Ebs={{SnapshotId={it.snapshot},DeleteOnTermination=true}}"
+        it.image = ec2(
+            "register-image", "--name", scenes.name("cli"), "--architecture", "x86_64", "--root-device-name", "/dev/sda1",
+            "--virtualization-type", "hvm", "--block-device-mappings", mapping, "DeviceName=/dev/sdb,VirtualName=ephemeral0",
+        )["ImageId"]  # fmt: skip
+        told.same("found", [row["ImageId"] for row in ec2("describe-images", "--owners", "self", "--image-ids", it.image)["Images"]], [it.image])
+    with told.step("an instance, with a mapping in JSON and user data"):
+        mapping = json.dumps([{"DeviceName": "/dev/sdj", "Ebs": {"VolumeSize": 1}}, {"DeviceName": "/dev/sdb", "NoDevice": ""}])
+        row = ec2(
+            "run-instances", "--image-id", it.image, "--instance-type", told.target.instance_type, "--user-data", "words",
+            "--placement", f"AvailabilityZone={told.target.zones[0]}", "--block-device-mappings", mapping,
+        )["Instances"][0]  # fmt: skip
+        it.instance = row["InstanceId"]
+        told.until("running", lambda: _state(ec2, it.instance), lambda state: state == "running")
+        rows = ec2("describe-volumes", "--filters", f"Name=attachment.instance-id,Values={it.instance}")["Volumes"]
+        told.same("its devices", sorted(row["Attachments"][0]["Device"] for row in rows), ["/dev/sda1", "/dev/sdj"])
+    with told.step("attach, detach"):
+        ec2("attach-volume", "--volume-id", it.volume, "--instance-id", it.instance, "--device", "/dev/sdf")
+        ec2("wait", "volume-in-use", "--volume-ids", it.volume)
+        ec2("detach-volume", "--volume-id", it.volume)
+        ec2("wait", "volume-available", "--volume-ids", it.volume)
+    with told.step("attributes and console"):
+        answer = ec2("describe-instance-attribute", "--instance-id", it.instance, "--attribute", "userData")
+        told.same("UserData", answer["UserData"], {"Value": "d29yZHM="})
+        ec2("get-console-output", "--instance-id", it.instance)
+    with told.step("stop, start"):
+        ec2("stop-instances", "--instance-ids", it.instance)
+        told.until("stopped", lambda: _state(ec2, it.instance), lambda state: state == "stopped")
+        ec2("start-instances", "--instance-ids", it.instance)
+        told.until("running", lambda: _state(ec2, it.instance), lambda state: state == "running")
+    with told.step("tags"):
+        ec2("create-tags", "--resources", it.volume, "--tags", "Key=Name,Value=a b&c=d~*", "Key=bare,Value=")
+        rows = ec2("describe-tags", "--filters", f"Name=resource-id,Values={it.volume}")["Tags"]
+        told.same("the tags", {row["Key"]: row["Value"] for row in rows}, {"Name": "a b&c=d~*", "bare": ""})
+    with told.step("pages"):
+        rows = ec2("describe-volumes", "--page-size", "5", "--query", "Volumes[].VolumeId")
+        told.true("the volume is among them", it.volume in rows)
+    with told.step("errors are printed"):
+        refused("InvalidInstanceID.NotFound", "describe-instances", "--instance-ids", "i-0bad0bad0bad0bad0")
+        refused("DryRunOperation", "describe-instances", "--dry-run")
+        refused("VolumeInUse", "delete-volume", "--volume-id", scenes.disks(clients.of(told), it.instance)["/dev/sdj"]["VolumeId"])
+    with told.step("terminate and clean up"):
+        ec2("terminate-instances", "--instance-ids", it.instance)
+        told.until("terminated", lambda: _state(ec2, it.instance), lambda state: state == "terminated")
+        ec2("deregister-image", "--image-id", it.image)
+        ec2("delete-snapshot", "--snapshot-id", it.snapshot)
+        ec2("delete-volume", "--volume-id", it.volume)
+
+
+def _state(ec2: Any, instance: str) -> str:
+    answer = ec2("describe-instances", "--instance-ids", instance)
+    return str(answer["Reservations"][0]["Instances"][0]["State"]["Name"])
+
+
+@story("euca2ools")
+def euca2ools(told: Story) -> None:
+    """On neither PyPI nor Debian, and for Python 2.7: told where somebody has installed it."""
+    _found("euca-version")
+    it = told.it
+    environment = {
+        "EC2_URL": told.target.url, "EC2_ACCESS_KEY": told.target.key.id, "EC2_SECRET_KEY": told.target.key.secret,
+        "AWS_ACCESS_KEY_ID": told.target.key.id, "AWS_SECRET_ACCESS_KEY": told.target.key.secret,
+    }  # fmt: skip
+
+    def euca(command: str, *words: str) -> list[list[str]]:
+        out = _run(told, [_found(f"euca-{command}"), *words], environment)
+        return [line.split("\t") for line in out.splitlines()]
+
+    def until(command: str, id: str, word: str) -> None:
+        told.until(f"{id} {word}", lambda: euca(command, id), lambda rows: any(word in row for row in rows))
+
+    with told.step("zones"):
+        told.same("the zones", [row[1] for row in euca("describe-availability-zones")], list(told.target.zones))
+    with told.step("a volume and a snapshot"):
+        it.volume = euca("create-volume", "-s", "1", "-z", told.target.zones[0])[0][1]
+        told.made.add("volumeId", it.volume)
+        until("describe-volumes", it.volume, "available")
+        it.snapshot = euca("create-snapshot", it.volume)[0][1]
+        told.made.add("snapshotId", it.snapshot)
+        until("describe-snapshots", it.snapshot, "completed")
+    with told.step("an image and an instance"):
+        it.image = euca("register", "-n", scenes.name("euca"), "-a", "x86_64", "--root-device-name", "/dev/sda1", "-b", f"/dev/sda1={it.snapshot}")[0][1]
+        told.made.add("imageId", it.image)
+        rows = euca("run-instances", "-t", told.target.instance_type, "-b", "/dev/sdj=:1", it.image)
+        it.instance = next(row[1] for row in rows if row[0] == "INSTANCE")
+        told.made.add("instanceId", it.instance)
+        until("describe-instances", it.instance, "running")
+    with told.step("terminate and clean up"):
+        euca("terminate-instances", it.instance)
+        until("describe-instances", it.instance, "terminated")
+        euca("deregister", it.image)
+        euca("delete-snapshot", it.snapshot)
+        euca("delete-volume", it.volume)
