@@ -124,7 +124,7 @@ def _tell(target: Target, asked: Asked) -> run.Report:
             count[step.verdict] += 1
             if step.verdict is Verdict.DIFFERS or asked.verbose:
                 mark = _MARK.get(step.verdict, str(step.verdict))
-                console.print(f"{mark} {rich.markup.escape(f'{told.name}: {step.name}: {step.detail}'[:300])}")
+                console.print(mark, rich.markup.escape(f"{told.name}: {step.name}: {step.detail}"[:300]), soft_wrap=True)
             said = ", ".join(f"{number} {verdict}" for verdict, number in count.items() if number)
             bar.update(task, description=f"{target.url} {said}")
 

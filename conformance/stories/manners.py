@@ -69,7 +69,9 @@ def manners(told: Story) -> None:
         told.true("they differ", len({_ask(told, {"Action": "DescribeRegions"}).text("requestId") for _ in range(3)}) == 3)
     for method, scheme in (("GET", "v2"), ("POST", "v2"), ("GET", "v4"), ("POST", "v4"), ("GET", "v4-query")):
         with told.step(f"signed {scheme}, {method}"):
-            told.same("HTTP status", _ask(told, {"Action": "DescribeRegions"}, method=method, scheme=scheme).status, 200)
+            answer = _ask(told, {"Action": "DescribeRegions"}, method=method, scheme=scheme)
+            told.same("HTTP status", answer.status, 200)
+            told.same("the root", traffic.local(answer.root.tag), "DescribeRegionsResponse")
         with told.step(f"signed {scheme}, {method}, with a wrong secret"):
             answer = _ask(told, {"Action": "DescribeRegions"}, method=method, scheme=scheme, secret="wrong")
             _refusal(told, answer, 401, "AuthFailure")
