@@ -8,10 +8,14 @@ import importlib.util
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import socket
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+import prometheus_client
 import structlog
 from aiohttp import web
 
@@ -28,10 +32,14 @@ from ec2gw.state.vault import Vault
 
 log = structlog.get_logger(__name__)
 DRAIN = 30.0  # seconds that requests under way have when the process is told to end
+T = TypeVar("T")
 
 
-class AlreadyServed(Exception):
-    """Another process has the state folder."""
+class CannotServe(Exception):
+    """The settings cannot be had here; the text says why."""
+
+
+# -- What the state folder holds -----------------------------------------------------------------------------------------------
 
 
 def state_folder(settings: config.Settings) -> Path:
@@ -43,57 +51,24 @@ def state_folder(settings: config.Settings) -> Path:
 
 @contextmanager
 def sole_server(settings: config.Settings) -> Iterator[None]:
-    """Only one process serves a state folder: two engines would work against each other. Raises AlreadyServed."""
+    """Only one process serves a state folder: two engines would work against each other. Raises CannotServe."""
     with (state_folder(settings) / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise AlreadyServed(f"another process serves {settings.state}") from None
+            raise CannotServe(f"another process serves {settings.state}") from None
         yield
 
 
 def open_records(settings: config.Settings) -> tuple[Database, Vault]:
-    """The records, brought to the schema of this program, and the vault of their secrets."""
+    """The records, brought to the schema of this program, and the vault of their secrets. Raises Unkept, SchemaTooNew."""
     folder = state_folder(settings)
+    if settings.database_url.startswith("postgresql") and importlib.util.find_spec("psycopg") is None:
+        raise CannotServe("PostgreSQL needs psycopg: pip install 'ec2gw[postgres]'")
+    for name in ("region", "zones"):
+        config.keep(settings, name)
     migrate.upgrade(settings.database_url, folder)
     return Database(settings.database_url), Vault(folder / "key")
-
-
-def choose_hypervisor(settings: config.Settings) -> tuple[str, str]:
-    """(`simulated` or a libvirt URI, why)."""
-    kind, _, uri = settings.hypervisor.partition("=")
-    if kind == "simulated":
-        return "simulated", "as asked"
-    if kind == "libvirt":
-        return uri or "qemu:///embed", "as asked"
-    if importlib.util.find_spec("libvirt") is None:
-        return "simulated", "the Python package libvirt-python is not installed"
-    if shutil.which("qemu-system-x86_64") is None:
-        return "simulated", "qemu-system-x86_64 is not installed"
-    return "qemu:///embed", "libvirt and QEMU are installed"
-
-
-def open_hypervisor(settings: config.Settings, name: str) -> Hypervisor:
-    """The hypervisor of that name. On a libvirt host, call it before the process has a second thread."""
-    if name == "simulated":
-        return simulated.Hypervisor(settings.state / "machines")
-    from ec2gw.backend.libvirt import accelerator, hypervisor
-
-    found = accelerator.probe()
-    if found == "tcg":
-        accelerator.hide_broken_kvm()
-    return hypervisor.Hypervisor(name, settings.state / "libvirt", found)
-
-
-def open_stores(settings: config.Settings, hypervisor: str) -> Mapping[str, VolumeStore]:
-    """The volume store of each zone; they share one."""
-    kind, _, where = settings.volumes.partition("=")
-    store: VolumeStore
-    if kind == "lvm":
-        store = lvm.LvmStore(*where.split("/"))
-    else:
-        store = stores.file_store(Path(where) if where else settings.state / "volumes", simulated=hypervisor == "simulated")
-    return dict.fromkeys(settings.zone_names, store)
 
 
 def first_key(settings: config.Settings, database: Database, vault: Vault) -> Path:
@@ -117,58 +92,179 @@ def first_key(settings: config.Settings, database: Database, vault: Vault) -> Pa
 def write_credentials(path: Path, key_id: str, secret: str) -> None:
     """A shared credentials file as AWS's tools read it, for its owner's eyes only."""
     draft = path.with_suffix(".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(f"[default]\naws_access_key_id = {key_id}\naws_secret_access_key = {secret}\n")
     draft.rename(path)
 
 
+# -- The adapters --------------------------------------------------------------------------------------------------------------
+
+
+def choose_hypervisor(settings: config.Settings) -> tuple[str, str]:
+    """(`simulated` or a libvirt URI, why)."""
+    kind, _, uri = settings.hypervisor.partition("=")
+    if kind == "simulated":
+        return "simulated", "as asked"
+    if kind == "libvirt":
+        return uri or "qemu:///embed", "as asked"
+    if importlib.util.find_spec("libvirt") is None:
+        return "simulated", "the Python package libvirt-python is not installed"
+    if shutil.which("qemu-system-x86_64") is None:
+        return "simulated", "qemu-system-x86_64 is not installed"
+    return "qemu:///embed", "libvirt and QEMU are installed"
+
+
+def open_hypervisor(settings: config.Settings, name: str) -> Hypervisor:
+    """The hypervisor of that name. On a libvirt host, call it before the process has a second thread."""
+    if name == "simulated":
+        return simulated.Hypervisor(settings.state / "machines")
+    if importlib.util.find_spec("libvirt") is None:
+        raise CannotServe("libvirt needs libvirt-python: pip install 'ec2gw[libvirt]' (`ec2gw doctor` says what that needs)")
+    from ec2gw.backend.libvirt import accelerator, hypervisor
+
+    found = accelerator.probe()
+    if found == "tcg":
+        accelerator.hide_broken_kvm()
+    return hypervisor.Hypervisor(name, settings.state / "libvirt", found)
+
+
+def open_store(settings: config.Settings, hypervisor: str) -> VolumeStore:
+    """The volume store. Raises config.Unkept, HostError."""
+    kind, _, where = settings.volumes.partition("=")
+    store: VolumeStore
+    if kind == "lvm":
+        store = lvm.LvmStore(*where.split("/"))
+    else:
+        folder = Path(where) if where else state_folder(settings) / "volumes"
+        store = stores.file_store(folder, simulated=hypervisor == "simulated")
+    config.keep(settings, "volumes")
+    return store
+
+
+def store_beside(settings: config.Settings) -> VolumeStore:
+    """The volume store, for a command that starts no machine. Raises config.Unkept, HostError."""
+    # Once the store is there, what runs on it is not this command's business.
+    there = "volumes" in config.kept(settings.state)
+    return open_store(settings, "simulated" if there else choose_hypervisor(settings)[0])
+
+
+# -- The gateway ---------------------------------------------------------------------------------------------------------------
+
+
+class App:
+    """A gateway put together. It serves from a thread of its own between `start` and `stop`; `port` is that of the EC2 API."""
+
+    def __init__(self, settings: config.Settings) -> None:
+        self.settings = settings
+        with ExitStack() as opened:
+            opened.enter_context(sole_server(settings))
+            self._door = _bind(settings.listen, opened)
+            self._side_door = _bind(settings.metrics, opened) if settings.metrics else None
+            self.port = int(self._door.getsockname()[1])
+            name, why = choose_hypervisor(settings)
+            hypervisor = open_hypervisor(settings, name)  # before there are threads
+            opened.callback(hypervisor.close)
+            self.machines = f"{hypervisor.describe()} ({why})"
+            self.simulated = name == "simulated"
+            store = open_store(settings, name)  # one for all zones
+            database, vault = open_records(settings)
+            opened.callback(database.close)
+            self.credentials = first_key(settings, database, vault)
+            self._engine = loop.Engine(
+                database, dict.fromkeys(settings.zone_names, store), hypervisor, patience=settings.patience
+            )
+            self.address = settings.endpoint or _as_seen(self._door)
+            region = api.Region(settings.region, settings.zone_names, self.address, settings.patience)
+            counts = prometheus_client.CollectorRegistry()
+            face = server.Server(database, vault, region, self._engine, counts)
+            self._face = web.AppRunner(face.application(), access_log=None, shutdown_timeout=DRAIN)
+            self._operations = web.AppRunner(operations.application(database, counts), access_log=None)
+            self._opened = opened.pop_all()
+
+    def start(self) -> int:
+        """Serve. Returns the port of the EC2 API."""
+        turning = asyncio.new_event_loop()
+        thread = threading.Thread(target=turning.run_forever, name="faces")
+        thread.start()
+
+        def run(coroutine: Coroutine[None, None, T]) -> T:
+            return asyncio.run_coroutine_threadsafe(coroutine, turning).result()
+
+        def end_thread() -> None:
+            turning.call_soon_threadsafe(turning.stop)
+            thread.join()
+            turning.close()
+
+        # What is pushed last ends first: requests under way, the engine's steps, /healthz, the thread, records, hypervisor, lock.
+        self._opened.callback(end_thread)
+        self._opened.callback(lambda: run(self._operations.cleanup()))
+        if self._side_door:
+            run(_open(self._operations, self._side_door))
+        self._engine.start()
+        self._opened.callback(self._engine.stop)
+        self._opened.callback(lambda: run(self._face.cleanup()))
+        run(_open(self._face, self._door))
+        return self.port
+
+    def stop(self) -> None:
+        """Take no more requests, finish those under way and the engine's steps, and let go of everything. Machines run on."""
+        self._opened.close()
+
+
+def build(settings: config.Settings) -> App:
+    """The gateway of these settings, not serving yet. Raises CannotServe, Unkept, SchemaTooNew, HostError, OSError."""
+    return App(settings)
+
+
 def serve(settings: config.Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what is under way. Raises AlreadyServed, HostError, OSError."""
+    """Serve until SIGTERM or SIGINT; then finish what is under way. Raises as `build` does."""
     logs.configure(settings.log_format)
-    with sole_server(settings):
-        name, why = choose_hypervisor(settings)
-        hypervisor = open_hypervisor(settings, name)  # before there are threads
-        database, vault = open_records(settings)
-        credentials = first_key(settings, database, vault)
-        engine = loop.Engine(database, open_stores(settings, name), hypervisor, patience=settings.patience)
-        try:
-            asyncio.run(_serve(settings, database, vault, engine, [f"{hypervisor.describe()} ({why})", str(credentials)]))
-        finally:
-            hypervisor.close()
-            database.close()
-
-
-async def _serve(
-    settings: config.Settings, database: Database, vault: Vault, engine: loop.Engine, said: list[str]
-) -> None:
-    region = api.Region(settings.region, settings.zone_names, settings.listen, settings.patience)
-    face = web.AppRunner(server.Server(database, vault, region, engine).application(), access_log=None, shutdown_timeout=DRAIN)
-    watch = web.AppRunner(operations.application(database), access_log=None)
-    ending = asyncio.Event()
+    ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ending.set)
-    await face.setup()
-    await watch.setup()
+        signal.signal(number, lambda *_: ending.set())
+    gateway = build(settings)
     try:
-        await web.TCPSite(face, *config.address(settings.listen)).start()
-        if settings.metrics:
-            await web.TCPSite(watch, *config.address(settings.metrics)).start()
-        engine.start()
-        announce(settings, *said)
-        await ending.wait()
+        gateway.start()
+        announce(gateway)
+        ending.wait()
         log.info("draining")
     finally:
-        await face.cleanup()
-        await asyncio.to_thread(engine.stop)
-        await watch.cleanup()
+        gateway.stop()
 
 
-def announce(settings: config.Settings, hypervisor: str, credentials: str) -> None:
+def announce(gateway: App) -> None:
     """What the operator must know, and the lines to paste."""
-    print(f"Machines: {hypervisor}.")
-    if "simulated" not in hypervisor:
+    url = f"http://{gateway.address}/"
+    print(f"Machines: {gateway.machines}.")
+    if not gateway.simulated:
         print("Guests have no network yet: addresses and groups are kept as records only.")
-    print(f"EC2 endpoint of {settings.region}: http://{settings.listen}/ - to use it:")
-    print(f"  export AWS_SHARED_CREDENTIALS_FILE={credentials} AWS_DEFAULT_REGION={settings.region}")
-    print(f"  export AWS_ENDPOINT_URL_EC2=http://{settings.listen}/ AWS_ENDPOINT_URL_STS=http://{settings.listen}/", flush=True)
+    print(f"EC2 endpoint of {gateway.settings.region}: {url} - to use it:")
+    print(f"  export AWS_SHARED_CREDENTIALS_FILE={gateway.credentials} AWS_DEFAULT_REGION={gateway.settings.region}")
+    print(f"  export AWS_ENDPOINT_URL_EC2={url} AWS_ENDPOINT_URL_STS={url}", flush=True)
+
+
+def _bind(address: str, opened: ExitStack) -> socket.socket:
+    """A socket that holds the address but does not listen yet."""
+    host, port = config.address(address)
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        made = opened.enter_context(socket.socket(family, kind, protocol))
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(where)
+    except OSError as error:
+        raise CannotServe(f"cannot listen on {address}: {error.strerror}") from None
+    return made
+
+
+def _as_seen(door: socket.socket) -> str:
+    """HOST:PORT at which a client on this host finds the door."""
+    host, port = door.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared with, not bound to
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def _open(runner: web.AppRunner, door: socket.socket) -> None:
+    await runner.setup()
+    await web.SockSite(runner, door, backlog=1024).start()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,15 +13,16 @@ import pydantic
 import rich.console
 import rich.progress
 import rich.table
+import sqlalchemy.exc
 
-from ec2gw import __version__, app, config, doctor
+from ec2gw import __version__, app, config, doctor, logs
 from ec2gw.backend import images as disk_images
 from ec2gw.backend.ports import HostError
 from ec2gw.cloud import accounts, images, networks
 from ec2gw.model.errors import Refusal
 from ec2gw.model.volume_types import GIB
-
-_OPTION_NAMES = {"log_format": "--log-format"}
+from ec2gw.state import migrate
+from ec2gw.state.session import Transaction
 
 
 def fail(message: str) -> NoReturn:
@@ -33,18 +33,15 @@ def fail(message: str) -> NoReturn:
 
 def _setting(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     field = config.Settings.model_fields[name]
-    flag = _OPTION_NAMES.get(name, f"--{name}")
     default = "" if field.default is None or field.default_factory else f"  [default: {field.default}]"
-    return click.option(flag, name, help=f"{field.description}{default}")
+    return click.option(f"--{name.replace('_', '-')}", name, help=f"{field.description}{default}")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__)
-@click.option("--config", "file", type=click.Path(path_type=Path), envvar="EC2GW_CONFIG", help="TOML file of settings.")
-@click.pass_context
-def main(context: click.Context, file: Path | None) -> None:
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def main() -> None:
     """Your own EC2, on your own machines."""
-    context.obj = file
+    logs.configure("console")
 
 
 def _settle(file: Path | None, said: dict[str, Any]) -> config.Settings:
@@ -53,7 +50,7 @@ def _settle(file: Path | None, said: dict[str, Any]) -> config.Settings:
     except pydantic.ValidationError as error:
         # Never the values: one of them may be a secret.
         fail("; ".join(f"{'.'.join(map(str, row['loc'])) or 'settings'}: {row['msg']}" for row in error.errors()))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         fail(f"{file}: {error}")
 
 
@@ -61,25 +58,33 @@ def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
     """Flags for these settings; the command gets them settled as `settings`."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(command)
-        def run(**words: Any) -> Any:
+        def run(settings_file: Path | None, **words: Any) -> None:
             said = {name: words.pop(name) for name in names}
             try:
-                return command(_settle(click.get_current_context().obj, said), **words)
+                command(_settle(settings_file, said), **words)
             except Refusal as refusal:
                 fail(f"{refusal.reason.replace('-', ' ')}: {', '.join(str(fact) for fact in refusal.facts.values())}")
-            except (HostError, app.AlreadyServed, OSError) as error:
+            except sqlalchemy.exc.OperationalError as error:
+                fail(f"the records cannot be reached: {str(error.orig).splitlines()[0]}")
+            except (HostError, app.CannotServe, config.Unkept, migrate.SchemaTooNew, OSError) as error:
                 fail(str(error))
 
+        made: Callable[..., Any] = functools.update_wrapper(run, command)
+        file = click.option(
+            "--config", "settings_file", type=click.Path(path_type=Path), envvar="EC2GW_CONFIG", help="TOML file of settings"
+        )
+        made = file(made)
         for name in reversed(names):
-            run = _setting(name)(run)
-        return run
+            made = _setting(name)(made)
+        return made
 
     return decorate
 
 
 @main.command()
-@settings_options("listen", "metrics", "state", "database", "hypervisor", "volumes", "region", "zones", "patience", "log_format")
+@settings_options(
+    "listen", "endpoint", "metrics", "state", "database", "hypervisor", "volumes", "region", "zones", "patience", "log_format"
+)
 def serve(settings: config.Settings) -> None:
     """Serve the EC2 API until SIGTERM."""
     app.serve(settings)
@@ -92,7 +97,7 @@ def check(settings: config.Settings) -> None:
     sys.exit(doctor.report(settings, rich.console.Console()))
 
 
-# -- images -----------------------------------------------------------------------------------------------------------------------
+# -- images ------------------------------------------------------------------------------------------------------------------
 
 
 @main.group()
@@ -109,11 +114,17 @@ def image() -> None:
 @click.option("--account", help="Account that will own it (name or id); the first by default.")
 @settings_options("state", "database", "hypervisor", "volumes")
 def import_image(
-    settings: config.Settings, file: Path, name: str, description: str, architecture: str, root_device_name: str, account: str | None
+    settings: config.Settings,
+    file: Path,
+    name: str,
+    description: str,
+    architecture: str,
+    root_device_name: str,
+    account: str | None,
 ) -> None:
     """Make a snapshot and an image of a disk image FILE (raw, qcow2, vmdk, …)."""
     info = disk_images.inspect(file)
-    store = app.open_stores(settings, app.choose_hypervisor(settings)[0])[settings.zone_names[0]]
+    store = app.store_beside(settings)
     database, _ = app.open_records(settings)
     registration = images.Registration(name, root_device_name, description, architecture, "hvm")
     with database.write() as tx:
@@ -134,14 +145,14 @@ def import_image(
     click.echo(f"{image_id}\t{snapshot_id}")
 
 
-def _first_account(tx: Any) -> str:
+def _first_account(tx: Transaction) -> str:
     every = accounts.every(tx)
     if not every:
         fail("there is no account yet: start `ec2gw serve` once, or `ec2gw account create NAME`")
     return every[0].id
 
 
-# -- accounts and keys --------------------------------------------------------------------------------------------------------------
+# -- accounts and keys -------------------------------------------------------------------------------------------------------
 
 
 @main.group()
@@ -224,7 +235,7 @@ def delete_key(settings: config.Settings, id: str) -> None:
         accounts.delete_key(tx, id)
 
 
-def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = rich.table.Table(*columns, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)

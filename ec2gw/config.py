@@ -1,17 +1,26 @@
-"""The settings: from flags, EC2GW_* in the environment, a TOML file, defaults; the first that says it counts."""
+"""The settings: from flags, EC2GW_* in the environment, a TOML file, what the state folder keeps, defaults; the first counts."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import sqlalchemy
+import sqlalchemy.exc
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+STORE = re.compile(r"file|file=.+|lvm=[A-Za-z0-9_.+][A-Za-z0-9_.+-]*/[A-Za-z0-9_.+][A-Za-z0-9_.+-]*")
 LISTEN = re.compile(r"(?P<host>[^:\s]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
+KEPT = "kept.json"
+
+
+class Unkept(Exception):
+    """A setting is not the one that the state folder was first served with."""
 
 
 def default_state() -> Path:
@@ -27,13 +36,16 @@ class Settings(BaseSettings):
     file: ClassVar[Path | None] = None
 
     listen: str = Field("127.0.0.1:8773", description="address and port of the EC2 API")
+    endpoint: str | None = Field(None, description="HOST:PORT that clients reach the API at, where it is not that of --listen")
     metrics: str | None = Field("127.0.0.1:8774", description="address and port of /healthz and /metrics, or 'none'")
     state: Path = Field(default_factory=default_state, description="folder of everything that must last")
     database: str | None = Field(None, description="SQLAlchemy URL of the records; SQLite in the state folder by default")
     hypervisor: str = Field("auto", description="auto, simulated, libvirt or libvirt=URI")
-    volumes: str = Field("file", description="file, file=DIR or lvm=VG/POOL")
-    region: str = Field("us-east-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d{1,2}$", description="name of the region")
-    zones: int = Field(3, ge=1, le=26, description="how many availability zones the region has")
+    volumes: str = Field("file", description="file, file=DIR or lvm=VG/POOL; once served, it stays so")
+    region: str = Field(
+        "us-east-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d{1,2}$", description="name of the region; once served, it stays so"
+    )
+    zones: int = Field(3, ge=1, le=26, description="how many availability zones the region has; never fewer")
     patience: int = Field(20, ge=0, le=3600, description="seconds a guest has to obey the power button or give a disk back")
     log_format: Literal["console", "json"] = Field("console", description="form of the log lines")
     access_key_id: str | None = Field(None, description="id of the first access key")
@@ -51,7 +63,7 @@ class Settings(BaseSettings):
         sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
         return (*sources, TomlConfigSettingsSource(settings_cls, cls.file)) if cls.file else sources
 
-    @field_validator("listen", "metrics")
+    @field_validator("listen", "metrics", "endpoint")
     @classmethod
     def _is_address(cls, value: str | None) -> str | None:
         if value in (None, "none", ""):
@@ -71,9 +83,24 @@ class Settings(BaseSettings):
     @field_validator("volumes")
     @classmethod
     def _is_store(cls, value: str) -> str:
-        if value != "file" and not re.fullmatch(r"file=.+|lvm=[A-Za-z0-9_.+-]+/[A-Za-z0-9_.+-]+", value):
+        if not STORE.fullmatch(value):
             raise ValueError("expected file, file=DIR or lvm=VG/POOL")
         return value
+
+    @field_validator("database")
+    @classmethod
+    def _is_database(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            url = sqlalchemy.make_url(value)
+        except sqlalchemy.exc.ArgumentError:
+            raise ValueError("expected sqlite:///FILE or postgresql://USER@HOST/NAME") from None
+        if url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ValueError("expected sqlite:///FILE or postgresql://USER@HOST/NAME")
+        if url.drivername == "postgresql":
+            url = url.set(drivername="postgresql+psycopg")
+        return url.render_as_string(hide_password=False)
 
     @model_validator(mode="after")
     def _key_is_whole(self) -> Settings:
@@ -95,7 +122,7 @@ class Settings(BaseSettings):
 
 
 def settle(said: Mapping[str, Any], file: Path | None = None) -> Settings:
-    """The settings, with what was `said` on the command line first. Raises pydantic.ValidationError, OSError, TOMLDecodeError."""
+    """The settings, with what was `said` on the command line first. Raises pydantic.ValidationError, OSError, ValueError."""
     if file is not None:
         file.stat()  # a file that was asked for must be there
 
@@ -103,7 +130,32 @@ def settle(said: Mapping[str, Any], file: Path | None = None) -> Settings:
         pass
 
     FromFile.file = file
-    return FromFile(**{name: value for name, value in said.items() if value is not None})
+    words = {name: value for name, value in said.items() if value is not None}
+    made = FromFile(**words)
+    unsaid = {name: value for name, value in kept(made.state).items() if name not in made.model_fields_set}
+    return FromFile(**words, **unsaid) if unsaid else made
+
+
+def kept(state: Path) -> dict[str, Any]:
+    """What a state folder was first served with and stays so, as its disks and records rest on it: region, zones, volumes."""
+    try:
+        return dict(json.loads((state / KEPT).read_text()))
+    except FileNotFoundError:
+        return {}
+
+
+def keep(settings: Settings, name: str) -> None:
+    """Have the state folder keep a setting. Raises Unkept when it has another; the number of zones may grow."""
+    before, value = kept(settings.state), getattr(settings, name)
+    old = before.get(name, value)
+    if value < old if isinstance(value, int) else value != old:
+        raise Unkept(
+            f"{settings.state} was first served with {name} {old}, and its records and disks rest on that, not on {value}"
+        )
+    if before.get(name) != value:
+        draft = settings.state / f".{KEPT}.{os.getpid()}"
+        draft.write_text(json.dumps({**before, name: value}, indent=2) + "\n")
+        draft.rename(settings.state / KEPT)
 
 
 def address(listen: str) -> tuple[str, int]:

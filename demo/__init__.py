@@ -1,0 +1,1 @@
+"""`make demo`: the whole story on real machines, told step by step."""
