@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from ec2gw.cloud import images, lookup, volumes
+from ec2gw.cloud import images, interfaces, lookup, volumes
 from ec2gw.model import bdm, errors, ids, instance_types, lifecycle
 from ec2gw.state import records
 from ec2gw.state.records import Console, Image, Instance, KeyPair
@@ -29,6 +29,7 @@ class Launch:
     type: str
     patience: int
     lines: tuple[bdm.Line, ...] = ()
+    network: interfaces.Wish = interfaces.Wish()
     zone: str | None = None
     zones: tuple[str, ...] = ()
     key_name: str | None = None
@@ -76,9 +77,10 @@ def launch(tx: Transaction, account_id: str, wish: Launch, count: int) -> list[I
     existing = {id: volumes.find(tx, account_id, id) for disk in disks if (id := disk.volume_id)}
     if existing and count > 1:
         raise errors.Conflict("invalid-combination", message="An existing volume cannot be mapped to more than one instance")
-    zone = wish.zone or next((volume.zone for volume in existing.values()), wish.zones[0])
+    zones = [*(volume.zone for volume in existing.values()), *wish.zones]
+    network = interfaces.resolve(tx, account_id, wish.network, wish.zone, zones, wish.type, count)
     reservation_id = ids.new("r")
-    return [_launch_one(tx, account_id, wish, image, zone, reservation_id, index, disks, scratch) for index in range(count)]
+    return [_launch_one(tx, account_id, wish, image, network, reservation_id, index, disks, scratch) for index in range(count)]
 
 
 def _launch_one(
@@ -86,7 +88,7 @@ def _launch_one(
     account_id: str,
     wish: Launch,
     image: Image,
-    zone: str,
+    network: interfaces.Network,
     reservation_id: str,
     index: int,
     disks: Sequence[bdm.Volume],
@@ -101,7 +103,7 @@ def _launch_one(
         launch_index=index,
         image_id=image.id,
         type=wish.type,
-        zone=zone,
+        zone=network.zone,
         key_name=wish.key_name,
         root_device_name=image.root_device_name,
         state="pending",
@@ -135,10 +137,11 @@ def _launch_one(
             volume = volumes.take(tx, account_id, disk.volume_id, instance)
         else:
             assert disk.shape is not None
-            volume = volumes.add(tx, account_id, zone, disk.shape, disk.snapshot_id, disk.encrypted)
+            volume = volumes.add(tx, account_id, network.zone, disk.shape, disk.snapshot_id, disk.encrypted)
         volumes.place(
             tx, volume, instance, disk.device, delete_on_termination=disk.delete_on_termination, slot=disk.slot
         )
+    interfaces.launch(tx, network, instance)
     tx.db.refresh(instance, ["attachments"])
     tx.touch(id)
     return instance
@@ -272,6 +275,7 @@ def started(tx: Transaction, instance_id: str, disks: Collection[str]) -> None:
     instance = _tell(tx, instance_id, "started")
     if instance:
         instance.ran = True
+        interfaces.started(tx, instance_id)
         instance.state_reason_code = instance.state_reason = None
         for row in instance.attachments:
             if row.volume_id in disks:
@@ -311,6 +315,7 @@ def ended(tx: Transaction, instance_id: str) -> None:
     instance = _tell(tx, instance_id, "ended")
     if instance:
         instance.ended_at = tx.now
+        interfaces.release(tx, instance_id)
         for row in list(instance.attachments):
             volumes.unplugged(tx, row.volume_id, reclaim=row.delete_on_termination and row.state not in ("detaching", "busy"))
 

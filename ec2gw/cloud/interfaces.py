@@ -1,7 +1,7 @@
 """The verbs of network interfaces: their addresses, groups and attachments. Only this module changes their records.
 
-An interface comes to an instance, and goes, at once: there is nothing on a host to plug yet. Whatever a host would have to know
-of is touched, with the instance that shows it.
+An interface comes to an instance, and goes, at once: there is nothing on a host to plug yet. The instance whose network
+changes is touched.
 """
 
 from __future__ import annotations
@@ -72,7 +72,6 @@ def _add(tx: Transaction, subnet: Subnet, wanted: Wanted, holding: Sequence[Secu
     _give(tx, interface, subnet, (wanted.address,) if wanted.address else (), 0 if wanted.address else 1)
     _give(tx, interface, subnet, wanted.addresses, wanted.count)
     tx.db.flush()
-    tx.touch(interface.id)
     return interface
 
 
@@ -346,10 +345,8 @@ def _let_go(tx: Transaction, interface: Interface) -> None:
 
 
 def changed(tx: Transaction, interface: Interface) -> None:
-    """Have an interface looked at, and the instance that shows it."""
-    tx.touch(interface.id)
-    if interface.instance_id is not None:
-        tx.touch(interface.instance_id)
+    """Have the instance that an interface is at looked at, or the interface where it is at none."""
+    tx.touch(interface.instance_id or interface.id)
 
 
 # -- launch and end -----------------------------------------------------------------------------------------------------------

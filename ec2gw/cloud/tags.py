@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, func, insert, not_, select
 from sqlalchemy import delete as sql_delete
 
 from ec2gw.model import errors, ids
+from ec2gw.state import networks
 from ec2gw.state.records import Image, Instance, KeyPair, Listed, Snapshot, Tag, Volume
 from ec2gw.state.session import Transaction
 
@@ -24,6 +25,16 @@ RECORDS: Mapping[str, type[Listed]] = {
     "snapshot": Snapshot,
     "image": Image,
     "key-pair": KeyPair,
+    "security-group": networks.SecurityGroup,
+    "security-group-rule": networks.Rule,
+    "network-interface": networks.Interface,
+    "vpc": networks.Vpc,
+    "subnet": networks.Subnet,
+    "route-table": networks.RouteTable,
+    "internet-gateway": networks.Gateway,
+    "network-acl": networks.Acl,
+    "dhcp-options": networks.DhcpOptions,
+    "elastic-ip": networks.Address,
 }
 _ROWS = 500  # ids in one query
 

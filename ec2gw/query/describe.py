@@ -42,7 +42,7 @@ R = TypeVar("R")
 class Through:
     """A filter that an index of another table answers: `column` there, where `key` is the id of the record that is listed."""
 
-    key: InstrumentedAttribute[str]
+    key: InstrumentedAttribute[Any]
     column: InstrumentedAttribute[Any]
 
 

@@ -571,6 +571,10 @@ ROWS = {
         "InvalidParameterValue",
         "The primary private address of interface {interface} cannot be unassigned",
     ),
+    "public-address-many": (
+        "InvalidParameterCombination",
+        "The parameter AssociatePublicIpAddress may only be used with a single new network interface at device index 0.",
+    ),
     "addresses-primary-many": ("InvalidParameterCombination", "Only one primary private IP address can be specified."),
     "private-address-limit": ("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit."),
     "addresses-mapped": (

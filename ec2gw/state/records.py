@@ -7,12 +7,15 @@ are GiB, as in EC2. States are words of `model.lifecycle`.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint, delete
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 from sqlalchemy.types import DateTime, TypeDecorator
+
+if TYPE_CHECKING:
+    from ec2gw.state.networks import Interface
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -178,6 +181,12 @@ class Instance(Listed, Record):
     options: Mapped[dict[str, Any]]
     attachments: Mapped[list[Attachment]] = relationship(
         primaryjoin="Instance.id == foreign(Attachment.instance_id)", viewonly=True, order_by="Attachment.slot", lazy="selectin"
+    )
+    interfaces: Mapped[list[Interface]] = relationship(
+        primaryjoin="Instance.id == foreign(Interface.instance_id)",
+        viewonly=True,
+        order_by="Interface.device_index",
+        lazy="selectin",
     )
 
 

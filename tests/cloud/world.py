@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from ec2gw.cloud import images, instances, snapshots, volumes
+from ec2gw.cloud import images, instances, networks, snapshots, volumes
 from ec2gw.model import bdm, ids
 from ec2gw.state.records import Attachment, Image, Instance, Record, Snapshot, Volume
 from ec2gw.state.session import Database
@@ -166,10 +166,13 @@ class World:
 
 @functools.cache
 def _empty() -> bytes:
-    """A database with no record in it; making one takes longer than most tests."""
+    """A database with no record in it but both accounts' networks; making one takes longer than most tests."""
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{folder}/records.db")
         Record.metadata.create_all(database.engine)
+        with database.write() as tx:
+            for account in (ME, OTHER):
+                networks.ensure_default(tx, account, "us-east-1", ZONES)
         database.close()
         return Path(folder, "records.db").read_bytes()
 

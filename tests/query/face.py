@@ -20,7 +20,7 @@ from aiohttp import web
 from lxml import etree
 from prometheus_client import CollectorRegistry
 
-from ec2gw.cloud import accounts
+from ec2gw.cloud import accounts, networks
 from ec2gw.query import api, server
 from ec2gw.state import records, session, vault
 
@@ -107,6 +107,7 @@ class Face:
         """A key of a new account."""
         with self.database.write() as tx:
             account = accounts.create(tx, name)
+            networks.ensure_default(tx, account.id, "us-east-1", ZONES)
             key, secret = accounts.issue_key(tx, self.vault, account.id)
             return Key(account.id, key.id, secret)
 

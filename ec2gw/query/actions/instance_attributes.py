@@ -6,15 +6,24 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from ec2gw.cloud import instances
+from ec2gw.cloud import instances, interfaces, routes
 from ec2gw.model import errors, instance_types
 from ec2gw.query.actions.instances import MOST_USER_DATA, view_mapping
+from ec2gw.query.actions.interfaces import view_groups
 from ec2gw.query.api import Call, Request, Response, action
+from ec2gw.state.networks import Interface
 from ec2gw.state.records import Instance
 
 
 def _value(value: object) -> Response:
     return {} if value is None else {"Value": value}
+
+
+def _of_interface(row: Instance, read: Callable[[Interface], Any]) -> Any:
+    """What the only interface of an instance has; None for an instance that has none any more."""
+    if len(row.interfaces) > 1:
+        raise errors.Invalid("interfaces-many", instance=row.id)
+    return next((read(interface) for interface in row.interfaces), None)
 
 
 # Attribute -> (member of the answer, how an instance has it). The element asked for is there even when it is empty.
@@ -29,8 +38,8 @@ _SHOWN: dict[str, tuple[str, Callable[[Instance], Any]]] = {
     "rootDeviceName": ("RootDeviceName", lambda row: _value(row.root_device_name)),
     "blockDeviceMapping": ("BlockDeviceMappings", lambda row: [view_mapping(attachment) for attachment in row.attachments]),
     "productCodes": ("ProductCodes", lambda row: []),
-    "sourceDestCheck": ("SourceDestCheck", lambda row: _value(row.options.get("SourceDestCheck", True))),
-    "groupSet": ("Groups", lambda row: []),
+    "sourceDestCheck": ("SourceDestCheck", lambda row: _value(_of_interface(row, lambda card: card.source_dest_check))),
+    "groupSet": ("Groups", lambda row: _of_interface(row, view_groups) or []),
     "ebsOptimized": ("EbsOptimized", lambda row: _value(row.ebs_optimized)),
     "sriovNetSupport": ("SriovNetSupport", lambda row: _value(row.options.get("SriovNetSupport"))),
     "enclaveOptions": ("EnclaveOptions", lambda row: {"Enabled": False}),
@@ -60,6 +69,7 @@ _MEMBERS = {
     "SriovNetSupport": "sriovNetSupport",
     "EnaSupport": "enaSupport",
     "BlockDeviceMappings": "blockDeviceMapping",
+    "Groups": "groupSet",
 }
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
@@ -72,7 +82,7 @@ def modify_instance_attribute(call: Call, req: Request) -> Response:
         raise errors.Conflict("attributes-too-many")
     if named:
         attribute, value = _MEMBERS[named[0]], req[named[0]]
-        if named[0] != "BlockDeviceMappings":
+        if named[0] not in ("BlockDeviceMappings", "Groups"):
             value = value.get("Value")
     elif attribute is None:
         raise errors.Conflict("attribute-missing")
@@ -88,7 +98,13 @@ def modify_instance_attribute(call: Call, req: Request) -> Response:
             flag = ebs.get("DeleteOnTermination", True)
             instances.keep_volumes(call.tx, row, entry.get("DeviceName", ""), flag, ebs.get("VolumeId"))
         return {}
-    _change(row, attribute, value)
+    if attribute == "groupSet":
+        group_ids = [value] if isinstance(value, str) else value
+        interfaces.regroup(call.tx, call.account_id, routes.only_interface(call.tx, row), group_ids)
+    elif attribute == "sourceDestCheck":
+        interfaces.check_source(call.tx, routes.only_interface(call.tx, row), _truth(row, attribute, value))
+    else:
+        _change(row, attribute, value)
     return {}
 
 
@@ -145,7 +161,6 @@ _CHANGES: dict[str, tuple[str, Callable[[Instance, str, Any], Any], str]] = {
     "disableApiTermination": ("disable_api_termination", _truth, ALWAYS),
     "disableApiStop": ("disable_api_stop", _truth, ALWAYS),
     "instanceInitiatedShutdownBehavior": ("shutdown_behavior", _shutdown_behavior, ALWAYS),
-    "sourceDestCheck": ("SourceDestCheck", _truth, ALWAYS),
     "ebsOptimized": ("ebs_optimized", _truth, STOPPED),
     "sriovNetSupport": ("SriovNetSupport", _text, STOPPED),
     "enaSupport": ("EnaSupport", _truth, STOPPED),
@@ -154,11 +169,13 @@ _CHANGES: dict[str, tuple[str, Callable[[Instance, str, Any], Any], str]] = {
 
 @action
 def reset_instance_attribute(call: Call, req: Request) -> Response:
-    defaults = {"kernel": None, "ramdisk": None, "sourceDestCheck": True}
-    if req["Attribute"] not in defaults:
+    if req["Attribute"] not in ("kernel", "ramdisk", "sourceDestCheck"):
         raise _unknown(req["Attribute"])
     row = instances.find(call.tx, call.account_id, req["InstanceId"])
-    _change(row, req["Attribute"], defaults[req["Attribute"]])
+    if req["Attribute"] == "sourceDestCheck":
+        interfaces.check_source(call.tx, routes.only_interface(call.tx, row), True)
+    else:
+        _change(row, req["Attribute"], None)
     return {}
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from ec2gw.cloud import instances
 from ec2gw.model import bdm, errors, instance_types, lifecycle
 from ec2gw.query import describe
-from ec2gw.query.actions import places
+from ec2gw.query.actions import interfaces, places
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.query.errors import Fault
 from ec2gw.state import records
@@ -35,10 +35,8 @@ def view(call: Call, instance: records.Instance, tags: list[dict[str, str]]) -> 
         "EbsOptimized": instance.ebs_optimized,
         "EnaSupport": bool(instance.options.get("EnaSupport")),
         "Hypervisor": "xen",
-        "NetworkInterfaces": [],
         "RootDeviceName": instance.root_device_name,
         "RootDeviceType": "ebs",
-        "SecurityGroups": [],
         "StateReason": {"Code": instance.state_reason_code, "Message": instance.state_reason} if instance.state_reason_code else None,
         "Tags": tags,
         "VirtualizationType": instance.virtualization_type,
@@ -56,8 +54,6 @@ def view(call: Call, instance: records.Instance, tags: list[dict[str, str]]) -> 
         "InstanceId": instance.id,
         "ImageId": instance.image_id,
         "State": state(instance.state),
-        "PrivateDnsName": "",
-        "PublicDnsName": "",
         "StateTransitionReason": instance.transition_reason,
         "KeyName": instance.key_name,
         "AmiLaunchIndex": instance.launch_index,
@@ -74,7 +70,7 @@ def view(call: Call, instance: records.Instance, tags: list[dict[str, str]]) -> 
         "RamdiskId": instance.options.get("RamdiskId"),
         "Monitoring": {"State": "enabled" if instance.monitoring else "disabled"},
     }
-    return shown
+    return shown | interfaces.of_instance(call, instance)
 
 
 _METADATA = {
@@ -186,6 +182,15 @@ INSTANCES = describe.Listing(
         "usage-operation-update-time": "UsageOperationUpdateTime",
         "virtualization-type": "VirtualizationType",
         "vpc-id": "VpcId",
+        **interfaces.INSTANCE_FILTERS,
+    },
+    columns={
+        **interfaces.INSTANCE_COLUMNS,
+        "block-device-mapping.volume-id": describe.Through(records.Attachment.instance_id, records.Attachment.volume_id),
+        "image-id": records.Instance.image_id,
+        "instance-state-name": records.Instance.state,
+        "instance-type": records.Instance.type,
+        "reservation-id": records.Instance.reservation_id,
     },
 )
 
@@ -207,7 +212,6 @@ def _again(call: Call, response: Response) -> Response:
     return reservation(call, [describe.render(call, INSTANCES, row) for row in rows], rows[0])
 
 
-_NO_NETWORK = ("SubnetId", "SecurityGroupIds", "PrivateIpAddress", "NetworkInterfaces", "Ipv6AddressCount", "Ipv6Addresses")
 _OPTIONS = ("MetadataOptions", "KernelId", "RamdiskId", "CpuOptions", "MaintenanceOptions")
 
 
@@ -231,6 +235,7 @@ def run_instances(call: Call, req: Request) -> Response:
         type=req.get("InstanceType", "m1.small"),
         patience=call.settings.patience,
         lines=bdm.from_ec2(req.get("BlockDeviceMappings", ())),
+        network=interfaces.wish(req),
         zone=zone,
         zones=call.settings.zones,
         key_name=req.get("KeyName"),
@@ -244,8 +249,9 @@ def run_instances(call: Call, req: Request) -> Response:
         options={name: req[name] for name in _OPTIONS if name in req},
     )
     launched = instances.launch(call.tx, call.account_id, wish, most)
-    volumes = [row.volume_id for instance in launched for row in instance.attachments]
-    describe.tag(call, req, *(instance.id for instance in launched), *volumes)
+    made = [row.volume_id for instance in launched for row in instance.attachments]
+    made += [interface.id for instance in launched for interface in instance.interfaces]
+    describe.tag(call, req, *(instance.id for instance in launched), *made)
     rows = [describe.render(call, INSTANCES, instance) for instance in launched]
     return reservation(call, rows, launched[0])
 
