@@ -1,0 +1,58 @@
+#!/bin/bash
+# debian.sh [GROUP…]: installs the Debian or Ubuntu packages that a group of jobs needs, and says which. What is there stays as it is.
+#
+# Groups: build (compile libvirt-python), run (real machines, volumes on LVM), guest (build the guest image),
+# test (the lanes of the tests). All of them without an argument.
+set -euo pipefail
+
+build=(gcc libvirt-dev pkg-config python3-dev python3-venv)
+run=(libvirt-daemon libvirt-daemon-driver-qemu lvm2 qemu-system-x86 qemu-utils thin-provisioning-tools util-linux)
+guest=(busybox-static dosfstools e2fsprogs extlinux mtools syslinux zstd)
+test=(iproute2 libvirt-clients openssh-client openssl postgresql user-mode-linux)
+
+. /etc/os-release
+case " $ID ${ID_LIKE:-} " in
+  *" debian "*) ;;
+  *) echo "debian.sh: this is $PRETTY_NAME; install by its own means what the head of $0 lists" >&2; exit 1 ;;
+esac
+
+wanted=()
+for group in "${@:-build run guest test}"; do
+  for name in $group; do
+    case $name in build | run | guest | test) ;; *) echo "debian.sh: no group $name" >&2; exit 2 ;; esac
+    declare -n packages=$name
+    wanted+=("${packages[@]}")
+    unset -n packages
+  done
+done
+
+missing=()
+for package in "${wanted[@]}"; do
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null)" = installed ] || missing+=("$package")
+done
+if [ ${#missing[@]} = 0 ]; then
+  echo "Debian packages: all ${#wanted[@]} are installed."
+  exit
+fi
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+  command -v sudo > /dev/null || { echo "debian.sh: run as root: apt-get install ${missing[*]}" >&2; exit 1; }
+  as_root=(sudo)
+fi
+echo "Debian packages: installing ${missing[*]}"
+"${as_root[@]}" apt-get update -qq
+if [[ " ${missing[*]} " = *" user-mode-linux "* ]] && ! apt-cache show user-mode-linux > /dev/null 2>&1; then
+  echo "debian.sh: $PRETTY_NAME has no package user-mode-linux, and the tests on real LVM run in it." >&2
+  echo "debian.sh: put Debian's linux.uml and /usr/lib/uml in place, or run the tests on Debian." >&2
+  exit 1
+fi
+# The tests run databases of their own in temporary folders: no cluster is to be set up for this host.
+quiet=
+if [[ " ${missing[*]} " = *" postgresql "* ]]; then
+  quiet=/etc/postgresql-common/createcluster.d/ec2gw.conf
+  "${as_root[@]}" mkdir -p "${quiet%/*}"
+  echo "create_main_cluster = false" | "${as_root[@]}" tee "$quiet" > /dev/null
+  trap '"${as_root[@]}" rm -f "$quiet"' EXIT
+fi
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null
