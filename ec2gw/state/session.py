@@ -43,10 +43,12 @@ class Database:
         if self.sqlite:
             if self.url.database:
                 Path(self.url.database).touch(mode=0o600)
-            self.engine = sqlalchemy.create_engine(self.url, pool_size=16, connect_args={"timeout": 30, "check_same_thread": False})
+            self.engine = sqlalchemy.create_engine(
+                self.url, pool_size=16, hide_parameters=True, connect_args={"timeout": 30, "check_same_thread": False}
+            )
             event.listen(self.engine, "connect", _prepare_sqlite)
         else:
-            self.engine = sqlalchemy.create_engine(self.url, pool_size=16, pool_pre_ping=True)
+            self.engine = sqlalchemy.create_engine(self.url, pool_size=16, hide_parameters=True, pool_pre_ping=True)
         self._writer = threading.Lock()  # queue here, fairly and without busy time-outs, rather than inside SQLite
         self._listener: Callable[[set[str]], None] = lambda ids: None
 

@@ -23,6 +23,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[gateway.Gateway]:
     folder = Path(tempfile.mkdtemp(prefix="gw-", dir="/run" if os.access("/run", os.W_OK) else None))
     served = gateway.Gateway(folder / "s", request.param)
     served.folder.mkdir()
+    gateway.seed_cache(served)
     try:
         served.start()
         served.run("image", "import", str(gateway.guest_image()), "--name", "guest")

@@ -75,6 +75,12 @@ VOLUMES = describe.Listing(
         "volume-id": "VolumeId",
         "volume-type": "VolumeType",
     },
+    columns={
+        "attachment.instance-id": describe.Through(records.Attachment.volume_id, records.Attachment.instance_id),
+        "availability-zone": records.Volume.zone,
+        "snapshot-id": records.Volume.snapshot_id,
+        "status": records.Volume.state,
+    },
 )
 
 
