@@ -37,7 +37,9 @@ class Asked:
 @click.option("--profile", default="default", help="whose keys in the credentials file")
 @click.option("--second-profile", help="a profile of another account, to try sharing")
 @click.option("--region", envvar="AWS_DEFAULT_REGION", default="us-east-1")
-@click.option("--only", multiple=True, metavar="PATTERN", help="only stories of these names; * and ? fit anything, may be repeated")
+@click.option(
+    "--only", multiple=True, metavar="PATTERN", help="only stories of these names; * and ? fit anything, may be repeated"
+)
 @click.option("--snapshot", metavar="SNAP", help="a snapshot that boots, for launches; otherwise one of an empty volume is made")
 @click.option("--instance-type", default="m1.small")
 @click.option("--patience", default=60.0, help="seconds that a state may take")
@@ -72,7 +74,7 @@ def main(
     list_only: bool,
     verbose: bool,
 ) -> None:
-    """What can an EC2 endpoint do? Recorded and live clients tell it stories; each step is ok, differs from AWS, or is unsupported.
+    """What can an EC2 endpoint do? Recorded and live clients tell it stories; a step is ok, differs from AWS, or is unsupported.
 
     Leaves with 0 if nothing differs, with 1 if something does, with 2 if the endpoint could not be spoken to.
     """

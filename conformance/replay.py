@@ -82,7 +82,12 @@ class Replay:
         may_succeed, codes = expectation(recording, exchange)
         waited = wait(recording)
         # The last request of a command is the one that fails; those before it found out what it needs.
-        if codes and not may_succeed and exchange is not recording.exchanges[-1] and len({e.action for e in recording.exchanges}) > 1:
+        if (
+            codes
+            and not may_succeed
+            and exchange is not recording.exchanges[-1]
+            and len({e.action for e in recording.exchanges}) > 1
+        ):
             may_succeed, codes = True, None
         deadline = time.monotonic() + self.told.target.patience
         while True:
@@ -103,7 +108,7 @@ class Replay:
         above, _, below = path.rpartition("/item/")
         things = [thing for thing in answer.all(f"{above}/item") if not named or named & {e.text for e in thing.iter()}]
         found = [element.text for thing in things for element in wire.every(thing, below)]
-        return bool(found) and all(text == state for text in found) or (state == "terminated" and not found)
+        return set(found) == {state} or (state == "terminated" and not found)
 
     def _judge(self, exchange: traffic.Exchange, answer: wire.Answer, may_succeed: bool, codes: str | None) -> None:
         if answer.status >= 300:
@@ -189,11 +194,13 @@ class Replay:
         host = urllib.parse.urlsplit(target.url).netloc
         mapping = "BlockDeviceMapping.1."
         form = {
-            "Action": "RegisterImage", "Version": "2016-11-15", "Name": f"stand-in-{old[-5:]}-{self.tag}", "Architecture": "x86_64",
-            "VirtualizationType": "hvm", "RootDeviceName": "/dev/sda1", mapping + "DeviceName": "/dev/sda1",
-            mapping + "Ebs.SnapshotId": snapshots[-1],
+            "Action": "RegisterImage", "Version": "2016-11-15", "Name": f"stand-in-{old[-5:]}-{self.tag}",
+            "Architecture": "x86_64", "VirtualizationType": "hvm", "RootDeviceName": "/dev/sda1",
+            mapping + "DeviceName": "/dev/sda1", mapping + "Ebs.SnapshotId": snapshots[-1],
         }  # fmt: skip
-        old_signature = "AWS4-HMAC-SHA256 Credential=key/20261122/us-east-1/ec2/aws4_request, SignedHeaders=host;x-amz-date, Signature=0"
+        old_signature = (
+            "AWS4-HMAC-SHA256 Credential=key/20261122/us-east-1/ec2/aws4_request, SignedHeaders=host;x-amz-date, Signature=0"
+        )
         headers = (("Host", host), ("X-Amz-Date", ""), ("Content-Length", ""), ("Authorization", old_signature))
         request = wire.Request("POST", urllib.parse.urlsplit(target.url).path or "/", headers, wire.encode(form.items()).encode())
         now = datetime.datetime.now(datetime.UTC)

@@ -12,8 +12,9 @@ from conformance.run import Report, Result
 from conformance.story import Step, Verdict
 
 _COLOURS = {Verdict.OK: "green", Verdict.DIFFERS: "red", Verdict.UNSUPPORTED: "yellow", Verdict.NOT_TRIED: "bright_black"}
-_STYLE = """body{font:14px system-ui;margin:2em}table{border-collapse:collapse}td,th{padding:.2em .6em;text-align:left;vertical-align:top;
-border-bottom:1px solid #ddd}.ok{color:#070}.differs{color:#b00}.unsupported{color:#960}.not{color:#888}summary{cursor:pointer}
+_STYLE = """body{font:14px system-ui;margin:2em}table{border-collapse:collapse}
+td,th{padding:.2em .6em;text-align:left;vertical-align:top;border-bottom:1px solid #ddd}
+.ok{color:#070}.differs{color:#b00}.unsupported{color:#960}.not{color:#888}summary{cursor:pointer}
 td.detail{color:#555;max-width:60em;overflow-wrap:anywhere}"""
 
 
@@ -84,7 +85,9 @@ def as_html(reports: Sequence[Report]) -> str:
     """A page: each story folded, its steps with their evidence inside."""
     heads = "".join(f"<th>{html.escape(report.url)}</th>" for report in reports)
     body = "".join(_story_html(name, results) for name, results in _rows(reports))
-    totals = "".join(f"<th>{html.escape(', '.join(f'{n} {v}' for v, n in report.totals.items() if n))}</th>" for report in reports)
+    totals = "".join(
+        f"<th>{html.escape(', '.join(f'{n} {v}' for v, n in report.totals.items() if n))}</th>" for report in reports
+    )
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>EC2 conformance</title><style>{_STYLE}</style>'
         f"<h1>EC2 conformance</h1><table><tr><th>story</th>{heads}</tr>{body}<tr><th>steps</th>{totals}</tr></table></html>\n"
@@ -98,7 +101,8 @@ def _story_html(name: str, results: list[Result]) -> str:
         for step in result.steps:
             steps.setdefault(step.name, [None] * len(results))[number] = step
     rows = "".join(
-        f"<tr><td>{html.escape(step_name)}</td>" + "".join(_step_html(step) for step in row) + "</tr>" for step_name, row in steps.items()
+        f"<tr><td>{html.escape(step_name)}</td>" + "".join(_step_html(step) for step in row) + "</tr>"
+        for step_name, row in steps.items()
     )
     return f"<tr><td><details><summary>{html.escape(name)}</summary><table>{rows}</table></details></td>{sums}</tr>"
 

@@ -1,4 +1,4 @@
-"""What most live stories begin with: a volume, a snapshot with an image of it, an instance that runs. Each waits until it is there."""
+"""What most live stories begin with: a volume, a snapshot, an image, an instance that runs. Each waits until it is there."""
 
 from __future__ import annotations
 
@@ -84,7 +84,9 @@ def new_image(told: Story, ec2: Any, mappings: list[Mapping], **params: Any) -> 
 def available(told: Story, ec2: Any, image: str) -> None:
     """Wait until an image can be launched."""
     told.until(
-        f"{image} available", lambda: ec2.describe_images(ImageIds=[image])["Images"][0]["State"], lambda state: state == "available"
+        f"{image} available",
+        lambda: ec2.describe_images(ImageIds=[image])["Images"][0]["State"],
+        lambda state: state == "available",
     )
 
 

@@ -1,4 +1,4 @@
-"""Signs requests as EC2 clients do: version 2 in query or form, version 4 in header or query. Pure; the time comes from outside."""
+"""Signs requests as EC2 clients do: version 2 in query or form, version 4 in header or query. Pure; it knows no clock."""
 
 from __future__ import annotations
 

@@ -77,6 +77,9 @@ class Kept:
     def __getattr__(self, name: str) -> Any:
         raise NotTried(f"needs {name}, which no earlier step gave")
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+
 
 class Made:
     """Everything a story made, by id, from the answers to its own requests."""

@@ -26,17 +26,17 @@ def tidy(target: Target, made: Made, key: Key | None) -> list[str]:
     for image in made.of("imageId"):
         if image in made.with_snapshots:
             _note_snapshots(ec2, image, made)
-        left += _away(target, image, lambda image=image: ec2.deregister_image(ImageId=image))
+        left += _away(target, image, ec2.deregister_image, ImageId=image)
     for volume in made.of("volumeId"):
-        left += _away(target, volume, lambda volume=volume: _drop(ec2, volume))
+        left += _away(target, volume, _drop, ec2=ec2, volume=volume)
     for snapshot in made.of("snapshotId"):
-        left += _away(target, snapshot, lambda snapshot=snapshot: ec2.delete_snapshot(SnapshotId=snapshot))
+        left += _away(target, snapshot, ec2.delete_snapshot, SnapshotId=snapshot)
     for name in made.of("keyName"):
-        left += _away(target, name, lambda name=name: ec2.delete_key_pair(KeyName=name))
+        left += _away(target, name, ec2.delete_key_pair, KeyName=name)
     for group in made.of("groupId"):
-        left += _away(target, group, lambda group=group: ec2.delete_security_group(GroupId=group))
+        left += _away(target, group, ec2.delete_security_group, GroupId=group)
     for address in made.of("publicIp"):
-        left += _away(target, address, lambda address=address: _release(ec2, address))
+        left += _away(target, address, _release, ec2=ec2, address=address)
     return left
 
 
@@ -46,8 +46,8 @@ def _end(ec2: Any, target: Target, made: Made) -> Iterator[str]:
         for row in _volumes(ec2, instance):
             made.add("volumeId", row["VolumeId"])
         for protection in ("DisableApiTermination", "DisableApiStop"):
-            _try(lambda name=protection: ec2.modify_instance_attribute(InstanceId=instance, **{name: {"Value": False}}))
-        yield from _away(target, instance, lambda: ec2.terminate_instances(InstanceIds=[instance]))
+            _try(ec2.modify_instance_attribute, InstanceId=instance, **{protection: {"Value": False}})
+        yield from _away(target, instance, ec2.terminate_instances, InstanceIds=[instance])
     for instance in made.of("instanceId"):
         deadline = time.monotonic() + target.patience
         while (state := _state(ec2, instance)) not in ("terminated", None):
@@ -66,13 +66,13 @@ def _state(ec2: Any, instance: str) -> str | None:
 
 
 def _volumes(ec2: Any, instance: str) -> list[dict[str, Any]]:
-    found = _try(lambda: ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [instance]}]))
+    found = _try(ec2.describe_volumes, Filters=[{"Name": "attachment.instance-id", "Values": [instance]}])
     return found["Volumes"] if isinstance(found, dict) else []
 
 
 def _note_snapshots(ec2: Any, image: str, made: Made) -> None:
     """A snapshot that CreateImage or CopyImage took is the story's, though no answer named it."""
-    found = _try(lambda: ec2.describe_images(ImageIds=[image]))
+    found = _try(ec2.describe_images, ImageIds=[image])
     for row in found["Images"] if isinstance(found, dict) else []:
         for mapping in row.get("BlockDeviceMappings", ()):
             snapshot = mapping.get("Ebs", {}).get("SnapshotId")
@@ -85,7 +85,7 @@ def _drop(ec2: Any, volume: str) -> None:
         ec2.delete_volume(VolumeId=volume)
     except _REFUSED as error:
         if code_of(error) == "VolumeInUse":
-            _try(lambda: ec2.detach_volume(VolumeId=volume, Force=True))
+            _try(ec2.detach_volume, VolumeId=volume, Force=True)
         raise
 
 
@@ -96,28 +96,28 @@ def _release(ec2: Any, address: str) -> None:
     ec2.release_address(AllocationId=row["AllocationId"])
 
 
-def _try(call: Callable[[], object]) -> object:
+def _try(call: Callable[..., object], **params: Any) -> object:
     """The call's answer, or none if it was refused: whether it mattered shows in what is left."""
     try:
-        return call()
+        return call(**params)
     except (_REFUSED, *_UNREADABLE):
         return None
 
 
-def _away(target: Target, name: str, call: Callable[[], object]) -> Iterator[str]:
+def _away(target: Target, thing: str, call: Callable[..., object], **params: Any) -> Iterator[str]:
     """Ask until it is done or the thing is gone; when patience ends, answer what stood in the way."""
     deadline = time.monotonic() + target.patience
     while True:
         try:
-            call()
+            call(**params)
             return
         except _REFUSED as error:
             if (code_of(error) or "").endswith(_GONE):
                 return
             if time.monotonic() > deadline:
-                yield f"{name}: {error}"
+                yield f"{thing}: {error}"
                 return
         except _UNREADABLE as error:
-            yield f"{name}: {error}"
+            yield f"{thing}: {error}"
             return
         time.sleep(0.3)

@@ -1,4 +1,4 @@
-"""The recordings: requests that real, unmodified clients sent, and what a right answer leads to. Data only; nothing is sent here."""
+"""The recordings: requests that real, unmodified clients sent, and what they should lead to. Data; nothing is sent here."""
 
 from __future__ import annotations
 

@@ -65,7 +65,9 @@ def boot(told: Story) -> None:
             sdb=BlockDeviceType(ephemeral_name="ephemeral0"),
             sdf=BlockDeviceType(size=1, delete_on_termination=False),
         )
-        it.image = conn.register_image(scenes.name("boto"), "words", architecture="x86_64", root_device_name="/dev/sda1", block_device_map=table)
+        it.image = conn.register_image(
+            scenes.name("boto"), "words", architecture="x86_64", root_device_name="/dev/sda1", block_device_map=table
+        )
         made.add("imageId", it.image)
     with told.step("describe the image"):
         image = conn.get_all_images([it.image])[0]
@@ -78,7 +80,11 @@ def boot(told: Story) -> None:
     with told.step("run with overrides"):
         table = mapping(sda1=BlockDeviceType(size=2), sdf=BlockDeviceType(no_device=True), sdg=BlockDeviceType(size=1))
         reservation = conn.run_instances(
-            it.image, instance_type=told.target.instance_type, placement=told.target.zones[0], block_device_map=table, user_data="words"
+            it.image,
+            instance_type=told.target.instance_type,
+            placement=told.target.zones[0],
+            block_device_map=table,
+            user_data="words",
         )
         it.instance = reservation.instances[0].id
         made.add("instanceId", it.instance)
@@ -121,7 +127,9 @@ def boot(told: Story) -> None:
         made.add("imageId", it.made)
         made.with_snapshots.add(it.made)
         told.until("available", lambda: conn.get_all_images([it.made])[0].state, lambda state: state == "available")
-        told.same("its devices", sorted(conn.get_all_images([it.made])[0].block_device_mapping), ["/dev/sda1", "/dev/sdb", "/dev/sdg"])
+        told.same(
+            "its devices", sorted(conn.get_all_images([it.made])[0].block_device_mapping), ["/dev/sda1", "/dev/sdb", "/dev/sdg"]
+        )
     with told.step("terminate"):
         told.same("answers", [row.state for row in conn.terminate_instances([it.instance])], ["shutting-down"])
         told.until("terminated", lambda: instance().state, lambda state: state == "terminated")
@@ -154,7 +162,10 @@ def rest(told: Story) -> None:
         name = scenes.name("boto-group")
         group = conn.create_security_group(name, "words")
         made.add("groupId", group.id)
-        told.true("authorize answers", conn.authorize_security_group(group_id=group.id, ip_protocol="tcp", from_port=22, to_port=22, cidr_ip="0.0.0.0/0"))
+        told.true(
+            "authorize answers",
+            conn.authorize_security_group(group_id=group.id, ip_protocol="tcp", from_port=22, to_port=22, cidr_ip="0.0.0.0/0"),
+        )
         (shown,) = conn.get_all_security_groups(group_ids=[group.id])
         told.same("rules", [(str(rule.ip_protocol), str(rule.from_port)) for rule in shown.rules], [("tcp", "22")])
         told.true("delete answers", conn.delete_security_group(group_id=group.id))

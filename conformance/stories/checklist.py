@@ -1,7 +1,7 @@
-"""What must hold after each launch: the block-device checklist of the earlier clones, as far as it shows without a look into the guest.
+"""What must hold after each launch: the block-device checklist of the earlier clones, as far as it shows from outside the guest.
 
-Each row launches an image with overrides, and then every common check is made: C1 mapping and attachments agree, C3 sizes, C5 stop keeps
-all, C6 start keeps all, C7 termination obeys each flag.
+Each row launches an image with overrides, and then every common check is made: C1 mapping and attachments agree, C3 sizes, C5
+stop keeps all, C6 start keeps all, C7 termination obeys each flag.
 """
 
 from __future__ import annotations

@@ -29,8 +29,9 @@ def images(told: Story) -> None:
     with told.step("describe: the fields that clients read"):
         (row,) = ec2.describe_images(ImageIds=[it.image])["Images"]
         wanted = {
-            "Name": it.name, "Description": "words", "Architecture": "x86_64", "VirtualizationType": "hvm", "RootDeviceType": "ebs",
-            "RootDeviceName": scenes.ROOT, "ImageType": "machine", "Public": False, "State": "available", "Hypervisor": "xen",
+            "Name": it.name, "Description": "words", "Architecture": "x86_64", "VirtualizationType": "hvm",
+            "RootDeviceType": "ebs", "RootDeviceName": scenes.ROOT, "ImageType": "machine", "Public": False,
+            "State": "available", "Hypervisor": "xen",
         }  # fmt: skip
         for field, value in wanted.items():
             told.same(field, row.get(field), value)

@@ -25,7 +25,9 @@ def instances(told: Story) -> None:
             "ClientToken": scenes.name("token"), "UserData": "#!/bin/sh\necho grüß", "Monitoring": {"Enabled": True},
             "Placement": {"AvailabilityZone": told.target.zones[0]},
             "BlockDeviceMappings": [scenes.ebs("/dev/sdf", VolumeSize=1)],
-            "TagSpecifications": [{"ResourceType": kind, "Tags": [{"Key": "of", "Value": kind}]} for kind in ("instance", "volume")],
+            "TagSpecifications": [
+                {"ResourceType": kind, "Tags": [{"Key": "of", "Value": kind}]} for kind in ("instance", "volume")
+            ],
         }  # fmt: skip
         made = ec2.run_instances(**it.launch)
         it.reservation = made["ReservationId"]
@@ -43,15 +45,17 @@ def instances(told: Story) -> None:
         again = ec2.run_instances(**it.launch)
         told.same("ReservationId", again["ReservationId"], it.reservation)
         told.same("the instances", sorted(row["InstanceId"] for row in again["Instances"]), sorted(it.ids))
-        told.refused("IdempotentParameterMismatch", ec2.run_instances, **{**it.launch, "InstanceInitiatedShutdownBehavior": "terminate"})
+        told.refused(
+            "IdempotentParameterMismatch", ec2.run_instances, **{**it.launch, "InstanceInitiatedShutdownBehavior": "terminate"}
+        )
     with told.step("describe: the fields that clients read"):
         it.one, it.two = it.ids
         row = scenes.reach(told, ec2, it.one, "running")
         scenes.reach(told, ec2, it.two, "running")
         wanted = {
-            "State": {"Code": 16, "Name": "running"}, "RootDeviceName": scenes.ROOT, "RootDeviceType": "ebs", "Architecture": "x86_64",
-            "VirtualizationType": "hvm", "Hypervisor": "xen", "StateTransitionReason": "", "EbsOptimized": False,
-            "InstanceType": told.target.instance_type,
+            "State": {"Code": 16, "Name": "running"}, "RootDeviceName": scenes.ROOT, "RootDeviceType": "ebs",
+            "Architecture": "x86_64", "VirtualizationType": "hvm", "Hypervisor": "xen", "StateTransitionReason": "",
+            "EbsOptimized": False, "InstanceType": told.target.instance_type,
         }  # fmt: skip
         for field, value in wanted.items():
             told.same(field, row.get(field), value)
@@ -64,10 +68,18 @@ def instances(told: Story) -> None:
         for device, volume in scenes.volumes(ec2, it.one).items():
             told.same(f"{device} tags", volume.get("Tags"), [{"Key": "of", "Value": "volume"}])
             told.same(f"{device} flag", volume["Attachments"][0]["DeleteOnTermination"], True)
-    for name, value in (("instance-state-name", "running"), ("image-id", None), ("tag:of", "instance"), ("key-name", None), ("reservation-id", None)):
+    for name, value in (
+        ("instance-state-name", "running"),
+        ("image-id", None),
+        ("tag:of", "instance"),
+        ("key-name", None),
+        ("reservation-id", None),
+    ):
         with told.step(f"filter {name}"):
             value = value or {"image-id": it.image, "key-name": it.key, "reservation-id": it.reservation}[name]
-            found = _ids(ec2.describe_instances(Filters=[{"Name": name, "Values": [value]}, {"Name": "image-id", "Values": [it.image]}]))
+            found = _ids(
+                ec2.describe_instances(Filters=[{"Name": name, "Values": [value]}, {"Name": "image-id", "Values": [it.image]}])
+            )
             told.same("found", sorted(found), sorted(it.ids))
     with told.step("one reservation holds both"):
         parts = ec2.describe_instances(InstanceIds=it.ids)["Reservations"]
@@ -96,7 +108,9 @@ def instances(told: Story) -> None:
         row = scenes.reach(told, ec2, it.one, "stopped")
         told.same("State", row["State"], {"Code": 80, "Name": "stopped"})
         told.same("StateReason", row.get("StateReason", {}).get("Code"), "Client.UserInitiatedShutdown")
-        told.like("StateTransitionReason", row.get("StateTransitionReason"), r"User initiated \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d GMT\)")
+        told.like(
+            "StateTransitionReason", row.get("StateTransitionReason"), r"User initiated \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d GMT\)"
+        )
         told.same("PublicDnsName", row.get("PublicDnsName"), "")
     with told.step("stopped ones have no status, unless asked for"):
         told.same("by default", ec2.describe_instance_status(InstanceIds=[it.one])["InstanceStatuses"], [])
@@ -118,7 +132,12 @@ def instances(told: Story) -> None:
             told.same("the code", row["CurrentState"]["Code"], CODES[row["CurrentState"]["Name"]])
         for id in it.ids:
             row = scenes.reach(told, ec2, id, "terminated")
-            for field, value in {"BlockDeviceMappings": [], "NetworkInterfaces": [], "PrivateDnsName": "", "PublicDnsName": ""}.items():
+            for field, value in {
+                "BlockDeviceMappings": [],
+                "NetworkInterfaces": [],
+                "PrivateDnsName": "",
+                "PublicDnsName": "",
+            }.items():
                 told.same(field, row.get(field), value)
             told.true("no PrivateIpAddress", "PrivateIpAddress" not in row)
             told.same("ImageId", row["ImageId"], it.image)

@@ -38,10 +38,18 @@ def pages(told: Story) -> None:
         told.same("any of the values", sorted(row["VolumeId"] for row in rows), sorted(some))
         rows = ec2.describe_volumes(Filters=[*it.filters, {"Name": "status", "Values": ["in-use"]}])["Volumes"]
         told.same("all of the filters", rows, [])
-        for value, count in ((it.tag[:-1] + "?", 12), (it.tag[:4] + "*", 12), (it.tag[:-1], 0), ("*", 12), (it.tag.upper() + "*", 0)):
+        for value, count in (
+            (it.tag[:-1] + "?", 12),
+            (it.tag[:4] + "*", 12),
+            (it.tag[:-1], 0),
+            ("*", 12),
+            (it.tag.upper() + "*", 0),
+        ):
             rows = ec2.describe_volumes(Filters=[{"Name": "tag:run", "Values": [value]}, {"Name": "volume-id", "Values": it.ids}])
             told.same(f"found by {value}", len(rows["Volumes"]), count)
-        told.same("tag-key", len(ec2.describe_volumes(Filters=[{"Name": "tag-key", "Values": ["run"]}, *it.filters])["Volumes"]), 12)
+        told.same(
+            "tag-key", len(ec2.describe_volumes(Filters=[{"Name": "tag-key", "Values": ["run"]}, *it.filters])["Volumes"]), 12
+        )
     with told.step("waiter volume_deleted"):
         for volume in it.ids:
             ec2.delete_volume(VolumeId=volume)

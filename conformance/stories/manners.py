@@ -1,4 +1,4 @@
-"""The manners of the wire, byte by byte: namespaces, request ids, the form of errors, both signatures. No client library is between."""
+"""The manners of the wire, byte by byte: namespaces, request ids, the form of errors, both signatures; no library between."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _V4 = "AWS4-HMAC-SHA256 Credential=key/20261122/us-east-1/ec2/aws4_request, SignedHeaders=host;x-amz-date, Signature=0"
 
 
-def _ask(told: Story, params: dict[str, str], *, method: str = "POST", scheme: str = "v4", days: int = 0, secret: str = "") -> wire.Answer:
+def _ask(
+    told: Story, params: dict[str, str], *, method: str = "POST", scheme: str = "v4", days: int = 0, secret: str = ""
+) -> wire.Answer:
     """Send parameters, signed by one of the schemes, and answer with the answer."""
     parts = urllib.parse.urlsplit(told.target.url)
     path = parts.path or "/"
@@ -23,12 +25,18 @@ def _ask(told: Story, params: dict[str, str], *, method: str = "POST", scheme: s
     if scheme == "v4":
         headers += [("X-Amz-Date", ""), ("Authorization", _V4)]
     elif scheme == "v2":
-        pairs += [("AWSAccessKeyId", ""), ("SignatureVersion", "2"), ("SignatureMethod", "HmacSHA256"), ("Timestamp", "Z"), ("Signature", "")]
+        pairs += [
+            ("AWSAccessKeyId", ""),
+            ("SignatureVersion", "2"),
+            ("SignatureMethod", "HmacSHA256"),
+            ("Timestamp", "Z"),
+            ("Signature", ""),
+        ]
     elif scheme == "v4-query":
         credential = "key/20261122/us-east-1/ec2/aws4_request"
         pairs += [
-            ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"), ("X-Amz-Credential", credential), ("X-Amz-Date", ""), ("X-Amz-Expires", "60"),
-            ("X-Amz-SignedHeaders", "host"), ("X-Amz-Signature", "0"),
+            ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"), ("X-Amz-Credential", credential), ("X-Amz-Date", ""),
+            ("X-Amz-Expires", "60"), ("X-Amz-SignedHeaders", "host"), ("X-Amz-Signature", "0"),
         ]  # fmt: skip
     text = wire.encode(pairs)
     if method == "POST":
@@ -76,7 +84,9 @@ def manners(told: Story) -> None:
             answer = _ask(told, {"Action": "DescribeRegions"}, method=method, scheme=scheme, secret="wrong")
             _refusal(told, answer, 401, "AuthFailure")
         with told.step(f"signed {scheme}, {method}, yesterday"):
-            _refusal(told, _ask(told, {"Action": "DescribeRegions"}, method=method, scheme=scheme, days=-1), 400, "RequestExpired")
+            _refusal(
+                told, _ask(told, {"Action": "DescribeRegions"}, method=method, scheme=scheme, days=-1), 400, "RequestExpired"
+            )
     with told.step("not signed at all"):
         _refusal(told, _ask(told, {"Action": "DescribeRegions"}, scheme=""), 403, "MissingAuthenticationToken")
     with told.step("not an action"):
@@ -96,7 +106,7 @@ def manners(told: Story) -> None:
         answer = _ask(told, {"Action": "CreateVolume", "AvailabilityZone": told.target.zones[0], "Size": "much"})
         _refusal(told, answer, 400, "InvalidParameterValue")
     with told.step("names are returned as they were written"):
-        name = "conformance <&> \"grüß\" ✓"
+        name = 'conformance <&> "grüß" ✓'
         answer = _ask(told, {"Action": "DescribeKeyPairs", "Filter.1.Name": "key-name", "Filter.1.Value.1": name})
         told.same("HTTP status", answer.status, 200)
         answer = _ask(told, {"Action": "DescribeKeyPairs", "KeyName.1": name})

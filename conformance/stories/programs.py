@@ -39,8 +39,9 @@ def _run(told: Story, words: list[str], environment: dict[str, str]) -> str:
 def aws(told: Story) -> None:
     program, it = _found("aws"), told.it
     environment = {
-        "AWS_ACCESS_KEY_ID": told.target.key.id, "AWS_SECRET_ACCESS_KEY": told.target.key.secret, "AWS_DEFAULT_REGION": told.target.region,
-        "AWS_MAX_ATTEMPTS": "1", "AWS_PAGER": "", "AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+        "AWS_ACCESS_KEY_ID": told.target.key.id, "AWS_SECRET_ACCESS_KEY": told.target.key.secret,
+        "AWS_DEFAULT_REGION": told.target.region, "AWS_MAX_ATTEMPTS": "1", "AWS_PAGER": "",
+        "AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
     }  # fmt: skip
 
     def ec2(command: str, *words: str) -> Any:
@@ -72,7 +73,11 @@ def aws(told: Story) -> None:
             "register-image", "--name", scenes.name("cli"), "--architecture", "x86_64", "--root-device-name", "/dev/sda1",
             "--virtualization-type", "hvm", "--block-device-mappings", mapping, "DeviceName=/dev/sdb,VirtualName=ephemeral0",
         )["ImageId"]  # fmt: skip
-        told.same("found", [row["ImageId"] for row in ec2("describe-images", "--owners", "self", "--image-ids", it.image)["Images"]], [it.image])
+        told.same(
+            "found",
+            [row["ImageId"] for row in ec2("describe-images", "--owners", "self", "--image-ids", it.image)["Images"]],
+            [it.image],
+        )
     with told.step("an instance, with a mapping in JSON and user data"):
         mapping = json.dumps([{"DeviceName": "/dev/sdj", "Ebs": {"VolumeSize": 1}}, {"DeviceName": "/dev/sdb", "NoDevice": ""}])
         row = ec2(
@@ -107,7 +112,9 @@ def aws(told: Story) -> None:
     with told.step("errors are printed"):
         refused("InvalidInstanceID.NotFound", "describe-instances", "--instance-ids", "i-0bad0bad0bad0bad0")
         refused("DryRunOperation", "describe-instances", "--dry-run")
-        refused("VolumeInUse", "delete-volume", "--volume-id", scenes.disks(clients.of(told), it.instance)["/dev/sdj"]["VolumeId"])
+        refused(
+            "VolumeInUse", "delete-volume", "--volume-id", scenes.disks(clients.of(told), it.instance)["/dev/sdj"]["VolumeId"]
+        )
     with told.step("terminate and clean up"):
         ec2("terminate-instances", "--instance-ids", it.instance)
         told.until("terminated", lambda: _state(ec2, it.instance), lambda state: state == "terminated")
@@ -148,7 +155,17 @@ def euca2ools(told: Story) -> None:
         told.made.add("snapshotId", it.snapshot)
         until("describe-snapshots", it.snapshot, "completed")
     with told.step("an image and an instance"):
-        it.image = euca("register", "-n", scenes.name("euca"), "-a", "x86_64", "--root-device-name", "/dev/sda1", "-b", f"/dev/sda1={it.snapshot}")[0][1]
+        it.image = euca(
+            "register",
+            "-n",
+            scenes.name("euca"),
+            "-a",
+            "x86_64",
+            "--root-device-name",
+            "/dev/sda1",
+            "-b",
+            f"/dev/sda1={it.snapshot}",
+        )[0][1]
         told.made.add("imageId", it.image)
         rows = euca("run-instances", "-t", told.target.instance_type, "-b", "/dev/sdj=:1", it.image)
         it.instance = next(row[1] for row in rows if row[0] == "INSTANCE")

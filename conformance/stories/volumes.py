@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 
 from conformance import clients, scenes
 from conformance.story import Story, story
@@ -113,7 +114,9 @@ def snapshots(told: Story) -> None:
         told.true("Progress is there", "Progress" in made)
     with told.step("describe: completed, 100%"):
         row = told.until(
-            "completed", lambda: ec2.describe_snapshots(SnapshotIds=[it.snapshot])["Snapshots"][0], lambda row: row["State"] == "completed"
+            "completed",
+            lambda: ec2.describe_snapshots(SnapshotIds=[it.snapshot])["Snapshots"][0],
+            lambda row: row["State"] == "completed",
         )
         told.same("Progress", row["Progress"], "100%")
         told.same("StorageTier", row.get("StorageTier"), "standard")
@@ -132,7 +135,9 @@ def snapshots(told: Story) -> None:
     with told.step("copy"):
         it.copy = ec2.copy_snapshot(SourceSnapshotId=it.snapshot, SourceRegion=told.target.region)["SnapshotId"]
         row = told.until(
-            "completed", lambda: ec2.describe_snapshots(SnapshotIds=[it.copy])["Snapshots"][0], lambda row: row["State"] == "completed"
+            "completed",
+            lambda: ec2.describe_snapshots(SnapshotIds=[it.copy])["Snapshots"][0],
+            lambda row: row["State"] == "completed",
         )
         told.like("Description", row["Description"], r"\[Copied snap-[0-9a-f]+ from .*\]")
         told.same("VolumeSize", row["VolumeSize"], 1)
@@ -181,7 +186,9 @@ def attachments(told: Story) -> None:
         told.same("InstanceId", made["InstanceId"], it.instance)
         told.same("state of the volume", scenes.volume_state(ec2, it.volume), "in-use")
         row = told.until(
-            "attached", lambda: ec2.describe_volumes(VolumeIds=[it.volume])["Volumes"][0]["Attachments"][0], lambda row: row["State"] == "attached"
+            "attached",
+            lambda: ec2.describe_volumes(VolumeIds=[it.volume])["Volumes"][0]["Attachments"][0],
+            lambda row: row["State"] == "attached",
         )
         told.same("DeleteOnTermination", row["DeleteOnTermination"], False)
     with told.step("the mapping of the instance shows it"):
@@ -190,9 +197,15 @@ def attachments(told: Story) -> None:
         told.same("DeleteOnTermination", shown["DeleteOnTermination"], False)
     with told.step("the name is kept as written"):
         ec2.attach_volume(VolumeId=it.second, InstanceId=it.instance, Device="xvdh")
-        told.until("attached", lambda: scenes.disks(ec2, it.instance).get("xvdh", {}).get("Status"), lambda status: status == "attached")
+        told.until(
+            "attached", lambda: scenes.disks(ec2, it.instance).get("xvdh", {}).get("Status"), lambda status: status == "attached"
+        )
     with told.step("filters find it by instance, device and flag"):
-        filters = {"attachment.instance-id": it.instance, "attachment.device": "/dev/sdf", "attachment.delete-on-termination": "false"}
+        filters = {
+            "attachment.instance-id": it.instance,
+            "attachment.device": "/dev/sdf",
+            "attachment.delete-on-termination": "false",
+        }
         rows = ec2.describe_volumes(Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()])["Volumes"]
         told.same("found", [row["VolumeId"] for row in rows], [it.volume])
         asked = [{"Name": "block-device-mapping.volume-id", "Values": [it.volume]}]
@@ -227,7 +240,8 @@ def attachments(told: Story) -> None:
         ec2.terminate_instances(InstanceIds=[it.instance])
         scenes.reach(told, ec2, it.instance, "terminated")
         for volume in (it.volume, it.second):
-            told.until(f"{volume} available", lambda volume=volume: scenes.volume_state(ec2, volume), lambda state: state == "available")
+            state = functools.partial(scenes.volume_state, ec2, volume)
+            told.until(f"{volume} available", state, lambda state: state == "available")
 
 
 def _instances(answer: dict[str, list[dict[str, list[dict[str, str]]]]]) -> list[str]:

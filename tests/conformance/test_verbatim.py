@@ -1,8 +1,8 @@
-"""Every recorded request, byte for byte, at its own moment and with its own key: the gateway's verdict on the signature is the recorder's,
-and what it reads is what the client meant.
+"""Every recorded request, byte for byte, at its own moment and with its own key: the gateway's verdict on the signature is the
+recorder's, and what it reads is what the client meant.
 
-What was meant is judged by botocore: the request as read, written out again by botocore's own serializer, must be the very parameters
-that were sent, save for spellings that today's model no longer has.
+What was meant is judged by botocore: the request as read, written out again by botocore's own serializer, must be the very
+parameters that were sent, save for spellings that today's model no longer has.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import botocore.session
 import pytest
 
 from conformance import replay, traffic
-from ec2gw.query import errors, signature, wire
+from ec2gw.query import api, errors, signature, wire
 
 SESSION = botocore.session.get_session()
 MODEL = botocore.model.ServiceModel(SESSION.get_service_data("ec2", "2016-11-15"), "ec2")
@@ -71,7 +71,7 @@ def meant(exchange: traffic.Exchange) -> list[tuple[str, str]]:
     return sorted((name, "" if name.endswith(".NoDevice") else value) for name, value in kept)
 
 
-def written(action: str, request: wire.api.Request) -> list[tuple[str, str]]:
+def written(action: str, request: api.Request) -> list[tuple[str, str]]:
     """What botocore sends for the request as read."""
     body = SERIALIZER.serialize_to_request(dict(request), MODEL.operation_model(action))["body"]
     plain = ((name, value.decode() if isinstance(value, bytes) else str(value)) for name, value in body.items())
@@ -112,7 +112,7 @@ def test_signatures(client: str) -> None:
 def test_a_changed_request_is_refused(client: str) -> None:
     """The other half of each verdict: the same bytes with one letter of one value changed."""
     refused = 0
-    for recording, exchange in exchanges(client):
+    for _, exchange in exchanges(client):
         if not exchange.signature["ok"]:
             continue
         changed = signature.Raw(
