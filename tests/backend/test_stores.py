@@ -249,8 +249,8 @@ def test_growing_keeps_data_adds_zeros_and_never_shrinks(store: ports.VolumeStor
     write(store, volume, 1, SIZE - 65536)
     store.snapshot(volume, snapshot)
     store.grow(volume, 2 * SIZE)
-    store.grow(volume, SIZE)
     store.grow(volume, 2 * SIZE)
+    store.grow(volume, SIZE)
     assert store.observe() == {volume: 2 * SIZE, snapshot: SIZE}
     assert same(content(store, volume), pattern((1, SIZE - 65536)) + bytes(SIZE))
 
@@ -307,7 +307,7 @@ def test_a_volume_from_a_snapshot_costs_the_same_whatever_its_size(store: ports.
             write(store, origin, 1, at, MIB)
         store.snapshot(origin, snapshot)
         seconds[size] = []
-        for _ in range(3):
+        for _ in range(2 if kind == "lvm" else 5):
             started = time.perf_counter()
             store.create(new("vol"), size, snapshot)
             seconds[size].append(time.perf_counter() - started)
@@ -328,7 +328,7 @@ def test_capacity_is_what_backs_the_store(store: ports.VolumeStore) -> None:
 def test_a_random_walk_ends_where_a_dictionary_does(store: ports.VolumeStore, kind: str) -> None:
     chance = random.Random(20)
     wanted: dict[str, bytes] = {}
-    for _ in range(10 if kind == "lvm" else 120):
+    for _ in range(8 if kind == "lvm" else 120):
         volumes = [name for name in wanted if name.startswith("vol")]
         snapshots = [name for name in wanted if name.startswith("snap")]
         verb = chance.choice(["create", "write", "write", "snapshot", "snapshot", "clone", "clone", "copy", "remove", "settle"])

@@ -135,8 +135,13 @@ class LvmStore:
         device = Path("/dev", self._vg, checked(name))
         if not device.exists():
             with self._lock:
-                self._found(self._report()[1], name)
-                self._lvm("lvchange", "-ay", "-K", self._path(name))
+                try:
+                    self._lvm("lvchange", "-ay", "-K", "-S", "tags=ec2gw", self._path(name))
+                except command.CommandFailed:
+                    self._found(self._report()[1], name)
+                    raise
+            if not device.exists():
+                raise ports.HostError(f"{device} is not there although it was activated")
         return ports.BlockDevice(device)
 
     def fill(self, name: str, image: Path, image_format: str, progress: Callable[[float], None]) -> None:

@@ -22,7 +22,7 @@ from ec2gw.backend.stores.folder import Folder, checked
 
 log = structlog.get_logger(__name__)
 
-# Layers below a snapshot when it counts as completed. qemu refuses 200 and slows down long before (docs/promises.md).
+# Layers below a snapshot when it counts as completed. qemu refuses more than 200 and slows down long before.
 DEEPEST = 16
 _RACY = 1_000_000_000  # nanoseconds: a file changed this recently may change again without a new time stamp
 
