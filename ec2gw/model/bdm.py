@@ -277,7 +277,9 @@ def merge(image: Sequence[Line], asked: Sequence[Line], root_device_name: str) -
 
 
 def _override(known: Line, line: Line, root: bool) -> Line:
-    if line.snapshot_id and line.snapshot_id != known.snapshot_id or line.volume_id and line.volume_id != known.volume_id:
+    if line.volume_id and line.volume_id != known.volume_id:
+        return replace(line, device=known.device if root else line.device)  # our extension: boot from a volume that is there
+    if line.snapshot_id and line.snapshot_id != known.snapshot_id:
         if root:
             raise errors.Invalid("mapping-root-snapshot")
         return line

@@ -135,6 +135,21 @@ def test_an_existing_volume_is_never_taken_along_unasked(target: Gateway, ec2: A
     assert volumes_left(ec2) == {volume}
 
 
+def test_boot_from_an_existing_volume_named_at_launch(target: Gateway, ec2: Any, guest: dict[str, Any]) -> None:
+    zone = ec2.describe_availability_zones()["AvailabilityZones"][2]["ZoneName"]
+    snapshot = guest["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    volume = ec2.create_volume(AvailabilityZone=zone, SnapshotId=snapshot)["VolumeId"]
+    ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1})
+    for boots in (1, 2):  # the volume outlives its first instance and remembers
+        instance = launch(ec2, guest["ImageId"], BlockDeviceMappings=[{"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": volume}}])
+        assert {name: disk["VolumeId"] for name, disk in mapping(ec2, instance).items()} == {"/dev/sda1": volume}
+        if target.real:
+            target.hears(instance, rf"boot count={boots}\b")
+            target.hears(instance, r"EC2GW-GUEST ready")
+        end(ec2, instance)
+        assert volumes_left(ec2) == {volume}
+
+
 def test_a_blank_root_is_powered_off_and_lets_its_disks_go(target: Gateway, ec2: Any) -> None:
     """A guest without an operating system hears no button and no unplug request."""
     zone = ec2.describe_availability_zones()["AvailabilityZones"][0]["ZoneName"]
