@@ -33,7 +33,12 @@ def main(seconds: float, libvirt: bool, boots: int) -> None:
     results: dict[str, dict[str, Load]] = {}
     try:
         with Progress(console=Console(stderr=True)) as progress, servers.all_of(folder) as running:
-            requests = [*(f"DescribeInstances, {size} stored" for size in SIZES), "DescribeVolumes", "CreateVolume", "RunInstances"]
+            requests = [
+                *(f"DescribeInstances, {size} stored" for size in SIZES),
+                "DescribeVolumes",
+                "CreateVolume",
+                "RunInstances",
+            ]
             task = progress.add_task("requests", total=len(requests) * len(running))
             for server in running:
                 server.prepare()
@@ -50,7 +55,10 @@ def main(seconds: float, libvirt: bool, boots: int) -> None:
 
 
 def _requests(results: dict[str, dict[str, Load]]) -> str:
-    lines = ["| request | server | per second | p50 ms | p99 ms | times moto_server |", "| --- | --- | ---: | ---: | ---: | ---: |"]
+    lines = [
+        "| request | server | per second | p50 ms | p99 ms | times moto_server |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
     for name, loads in results.items():
         for server, load in loads.items():
             ratio = load.per_second / loads["moto_server"].per_second

@@ -84,5 +84,7 @@ def through_virsh(count: int) -> list[float]:
 
 def _prepare(root: Path) -> None:
     (root / "etc").mkdir(parents=True)
-    settings = 'namespaces = []\nuser = "root"\ngroup = "root"\ndynamic_ownership = 0\nremember_owner = 0\ncgroup_controllers = []\n'
+    settings = (
+        'namespaces = []\nuser = "root"\ngroup = "root"\ndynamic_ownership = 0\nremember_owner = 0\ncgroup_controllers = []\n'
+    )
     (root / "etc" / "qemu.conf").write_text(settings + 'security_driver = "none"\nstdio_handler = "file"\n')

@@ -49,7 +49,9 @@ def listens(port: int) -> bool:
 class Gateway:
     """`target` is `simulated`, `libvirt` (files) or `lvm` (libvirt on the thin pool named by EC2GW_LVM)."""
 
-    def __init__(self, folder: Path, target: str, *, patience: int = PATIENCE, program: tuple[str, ...] = ("-m", "ec2gw")) -> None:
+    def __init__(
+        self, folder: Path, target: str, *, patience: int = PATIENCE, program: tuple[str, ...] = ("-m", "ec2gw")
+    ) -> None:
         self.folder = folder
         self.target = target
         self.real = target != "simulated"
@@ -148,6 +150,6 @@ def until(true: Callable[[], object], timeout: float, what: str, evidence: Calla
 
 
 def seed_cache(gateway: Gateway) -> None:
-    """In the LVM lane: give libvirt what it would find out of QEMU in minutes. The folder is the embedded driver's (`backend.libvirt`)."""
+    """In the LVM lane: give the embedded libvirt what it would find out of QEMU in minutes."""
     if seed := os.environ.get("EC2GW_LIBVIRT_SEED"):
         shutil.copytree(seed, gateway.folder / "libvirt" / "libvirt" / "cache")

@@ -91,7 +91,7 @@ class Engine:
             self._bell.notify_all()
 
     def wait(self, ids: Iterable[str], timeout: float) -> bool:
-        """Until nothing can be done for these records right now; False when that takes more than `timeout` seconds or the engine stops."""
+        """Until nothing can be done for these records right now; False after `timeout` seconds, or when the engine stops."""
         wanted = frozenset(ids)
 
         def quiet() -> bool:

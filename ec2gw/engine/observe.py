@@ -12,7 +12,6 @@ from ec2gw.model import ids, instance_types, volume_types
 from ec2gw.state import records
 from ec2gw.state.session import Transaction
 
-
 KEEP_TERMINATED = timedelta(hours=1)  # API_DescribeInstances: about an hour
 
 
@@ -108,14 +107,16 @@ def unsettled(tx: Transaction) -> list[str]:
         found += tx.db.scalars(select(record.id).where(record.state.in_(states)))
     over = records.Instance.ended_at <= tx.now - KEEP_TERMINATED
     found += tx.db.scalars(select(records.Instance.id).where(records.Instance.state == "terminated", over))
-    found += tx.db.scalars(select(records.Attachment.instance_id).where(records.Attachment.state.in_(("attaching", "detaching", "busy"))))
+    found += tx.db.scalars(
+        select(records.Attachment.instance_id).where(records.Attachment.state.in_(("attaching", "detaching", "busy")))
+    )
     return found
 
 
 def running(tx: Transaction) -> dict[str, int]:
     """The ids of every instance that is to be on, each with the generation its machine must be of."""
     rows = tx.db.execute(select(records.Instance.id, records.Instance.boots).where(records.Instance.state == "running"))
-    return {id: boots for id, boots in rows}
+    return dict(rows.tuples().all())
 
 
 def _volume(tx: Transaction, id: str) -> Volume | None:
@@ -154,13 +155,20 @@ def _instance(tx: Transaction, id: str) -> Instance | None:
     row = tx.db.scalars(select(records.Instance).where(records.Instance.id == id)).one_or_none()
     if row is None:
         return None
-    volumes = {volume.id: volume for volume in tx.db.scalars(select(records.Volume).where(records.Volume.id.in_([a.volume_id for a in row.attachments])))}
+    volumes = {
+        volume.id: volume
+        for volume in tx.db.scalars(select(records.Volume).where(records.Volume.id.in_([a.volume_id for a in row.attachments])))
+    }
     attached = tuple(
-        Attached(Place(a.volume_id, volumes[a.volume_id].zone, a.slot), a.state, volumes[a.volume_id].state, a.wished_at, a.forced)
+        Attached(
+            Place(a.volume_id, volumes[a.volume_id].zone, a.slot), a.state, volumes[a.volume_id].state, a.wished_at, a.forced
+        )
         for a in row.attachments
     )
     scratch = tuple(Scratch(Place(disk["name"], row.zone, disk["slot"]), disk["size"] * volume_types.GIB) for disk in row.scratch)
-    waiting = exists().where(records.Snapshot.at_rest_of == id, records.Snapshot.state == "pending", records.Snapshot.cut.is_(False))
+    waiting = exists().where(
+        records.Snapshot.at_rest_of == id, records.Snapshot.state == "pending", records.Snapshot.cut.is_(False)
+    )
     kind = instance_types.find(row.type)
     return Instance(
         id=id,

@@ -49,7 +49,9 @@ class Line:
 
     def to_json(self) -> dict[str, Any]:
         """As stored with an image."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, False) or name == "delete_on_termination"}
+        return {
+            name: value for name, value in asdict(self).items() if value not in (None, False) or name == "delete_on_termination"
+        }
 
 
 def from_json(stored: Mapping[str, Any]) -> Line:
@@ -283,7 +285,9 @@ def _override(known: Line, line: Line, root: bool) -> Line:
         if root:
             raise errors.Invalid("mapping-root-snapshot")
         return line
-    said = {field.name: value for field in fields(Line) if (value := getattr(line, field.name)) is not None and field.name != "device"}
+    said = {
+        field.name: value for field in fields(Line) if (value := getattr(line, field.name)) is not None and field.name != "device"
+    }
     if line.type and line.type != known.type:  # another type has other IOPS; the image's do not carry over
         said = {"iops": None, "throughput": None} | said
     # The root's name stays the image's: clients find the root volume by it.

@@ -16,7 +16,14 @@ GONE = "gone"  # no record is kept any more
 
 # EC2 User Guide, "Instance lifecycle". `start`, `stop` and `terminate` of an instance already on its way there change nothing.
 INSTANCE: Table = {
-    "pending": {"started": "running", "failed": "shutting-down", "failed-again": "stopping", "terminate": "shutting-down", "start": "pending", "reboot": "pending"},
+    "pending": {
+        "started": "running",
+        "failed": "shutting-down",
+        "failed-again": "stopping",
+        "terminate": "shutting-down",
+        "start": "pending",
+        "reboot": "pending",
+    },
     "running": {
         "start": "running",
         "stop": "stopping",
@@ -43,7 +50,13 @@ INSTANCE_CODE = {"pending": 0, "running": 16, "shutting-down": 32, "terminated":
 
 # EBS User Guide, "Volume state". A volume is in-use from the wish to attach it until the attachment has gone.
 VOLUME: Table = {
-    "creating": {"created": "available", "created-attached": "in-use", "failed": "error", "reclaim": "deleting", "detached": "creating"},
+    "creating": {
+        "created": "available",
+        "created-attached": "in-use",
+        "failed": "error",
+        "reclaim": "deleting",
+        "detached": "creating",
+    },
     "available": {"attach": "in-use", "delete": "deleting"},
     "in-use": {"detached": "available", "reclaim": "deleting"},
     "deleting": {"removed": GONE},

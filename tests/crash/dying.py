@@ -6,7 +6,7 @@ import functools
 import os
 import signal
 
-from ec2gw import app, cli
+from ec2gw import cli
 from ec2gw.engine import loop
 from ec2gw.engine.steps import Step
 
@@ -17,5 +17,5 @@ def die(step: Step, moment: str) -> None:
 
 
 if __name__ == "__main__":
-    app.loop.Engine = functools.partial(loop.Engine, on_step=die)  # type: ignore[misc,assignment]
+    loop.Engine = functools.partial(loop.Engine, on_step=die)  # type: ignore[misc,assignment]
     cli.main()

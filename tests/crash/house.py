@@ -70,7 +70,7 @@ class House:
     def run(self, die_at: int | None = None, points: Path | None = None) -> int | None:
         """Run an engine in a process of its own until all is settled; or until it is killed at its `die_at`-th point.
 
-        Every point passed is a line of the file `points`. Returns the signal that ended the process, None where it ended by itself.
+        Every point passed is a line of the file `points`. Returns the signal that ended the process, None for none.
         """
         child = os.fork()
         if child == 0:
@@ -103,9 +103,7 @@ class House:
         database = self._database()
         machines = self.machines()
         # One worker: the same steps in the same order at every run, so that a point's number means the same step.
-        engine = loop.Engine(
-            database, {ZONE: self.store()}, machines, workers=1, patience=1, on_step=on_step
-        )
+        engine = loop.Engine(database, {ZONE: self.store()}, machines, workers=1, patience=1, on_step=on_step)
         engine.start()
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -120,7 +118,11 @@ class House:
 
 
 def everything(tx: Transaction) -> list[str]:
-    return [id for kind in (records.Volume, records.Snapshot, records.Image, records.Instance) for id in tx.db.scalars(select(kind.id))]
+    return [
+        id
+        for kind in (records.Volume, records.Snapshot, records.Image, records.Instance)
+        for id in tx.db.scalars(select(kind.id))
+    ]
 
 
 def rebooting(tx: Transaction, machines: simulated.Hypervisor) -> list[str]:

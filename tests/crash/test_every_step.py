@@ -21,7 +21,7 @@ from tests.crash.house import STORES, ZONE, House
 Story = Callable[[House, dict[str, Any]], None]
 
 
-# -- where every story begins: an image, a running instance of it, a free volume ------------------------------------------------------
+# -- where every story begins: an image, a running instance of it, a free volume --------------------------------------------
 
 
 def begin(house: House) -> dict[str, Any]:
@@ -92,12 +92,11 @@ def delete(house: House, names: dict[str, Any]) -> None:
 
 
 STORIES: dict[str, Story] = {
-    story.__name__: story
-    for story in (launch, attach, detach, stop, start, reboot, snapshot, create_image, terminate, delete)
+    story.__name__: story for story in (launch, attach, detach, stop, start, reboot, snapshot, create_image, terminate, delete)
 }
 
 
-# -- what is compared -----------------------------------------------------------------------------------------------------------------
+# -- what is compared ---------------------------------------------------------------------------------------------------------
 
 
 def end_state(house: House) -> Any:

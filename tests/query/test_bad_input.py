@@ -48,7 +48,7 @@ class Mischief(Maker):
     def string(self, name: str, shape: api.Shape, depth: int) -> str:
         made = (self.random.choice(self._known), self.random.choice(_WORDS), ids.new(self.random.choice(list(ids.KINDS))))
         allowed = shape.get("enum")
-        return self.random.choice((*made, *allowed, *allowed) if allowed else made)
+        return str(self.random.choice((*made, *allowed, *allowed) if allowed else made))
 
     def integer(self, name: str, shape: api.Shape, depth: int) -> int:
         return self.random.choice((0, 1, 5, 8, 100, -1, 2**31 - 1))
@@ -60,7 +60,9 @@ def test_a_refusal_is_ec2s_and_changes_nothing(face: Face, action: str) -> None:
     for number in range(ROUNDS):
         before = face.everything()
         known = sorted(set(re.findall(r"\b[a-z]+-0[0-9a-f]{16}\b", repr(before))))
-        params = dict(sent(action, api.NEWEST, Mischief(f"{action} {number}", known).value(api.model(api.NEWEST).operations[action].input)))
+        params = dict(
+            sent(action, api.NEWEST, Mischief(f"{action} {number}", known).value(api.model(api.NEWEST).operations[action].input))
+        )
         if number % 3 == 0:  # a parameter that has nothing to do here
             params[random.Random(number).choice(("Volume.1.Id", "Bogus", "Filter.x", "NextToken"))] = "x"
         reply = face.send({**params, "Action": action, "Version": "2016-11-15"})

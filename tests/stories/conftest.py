@@ -1,4 +1,4 @@
-"""The targets that every story runs on: a simulated one and libvirt on this host, or, inside the LVM lane, libvirt on real LVM."""
+"""The targets of every story: simulated and libvirt on this host or, inside the LVM lane, libvirt on real LVM."""
 
 from __future__ import annotations
 
@@ -49,20 +49,23 @@ def guest(ec2: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def tidy(ec2: Any) -> Iterator[None]:
-    """Whatever a story leaves, even when it fails, is gone before the next: machines are ended, volumes and snapshots removed."""
+    """Whatever a story leaves, even when it fails, is gone before the next."""
     yield
     instances = [row for part in ec2.describe_instances()["Reservations"] for row in part["Instances"]]
     alive = [row["InstanceId"] for row in instances if row["State"]["Name"] != "terminated"]
     if alive:
         ec2.terminate_instances(InstanceIds=alive, Force=True)
         gateway.until(lambda: states(ec2, alive) == {"terminated"}, 60, "instances to end")
-    gateway.until(lambda: all(v["State"] in ("available", "error") for v in ec2.describe_volumes()["Volumes"]), 60, "volumes free")
+    gateway.until(
+        lambda: all(v["State"] in ("available", "error") for v in ec2.describe_volumes()["Volumes"]), 60, "volumes free"
+    )
     for volume in ec2.describe_volumes()["Volumes"]:
         ec2.delete_volume(VolumeId=volume["VolumeId"])
     for image in ec2.describe_images(Owners=["self"])["Images"]:
         if image["Name"] != "guest":
             ec2.deregister_image(ImageId=image["ImageId"], DeleteAssociatedSnapshots=True)
-    used = {m["Ebs"]["SnapshotId"] for i in ec2.describe_images(Owners=["self"])["Images"] for m in i["BlockDeviceMappings"] if "Ebs" in m}
+    kept = [row for image in ec2.describe_images(Owners=["self"])["Images"] for row in image["BlockDeviceMappings"]]
+    used = {row["Ebs"]["SnapshotId"] for row in kept if "Ebs" in row}
     for snapshot in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]:
         if snapshot["SnapshotId"] not in used:
             ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])

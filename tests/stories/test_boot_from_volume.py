@@ -114,7 +114,7 @@ def test_create_image_with_and_without_reboot(target: Gateway, ec2: Any, guest: 
             target.hears(instance, rf"boot count={boots}\b")
         copy = launch(ec2, image)
         if target.real:
-            target.hears(copy, rf"boot count=2\b")  # one boot was counted before the image was made
+            target.hears(copy, r"boot count=2\b")  # one boot was counted before the image was made
             target.hears(copy, r"EC2GW-GUEST ready")
         end(ec2, copy)
 
@@ -191,6 +191,6 @@ def test_snapshot_of_a_running_volume_is_of_the_moment_of_the_call(target: Gatew
     copy = launch(ec2, image)
     if target.real:
         target.hears(copy, r"boot count=2\b")  # the snapshot held one boot
-    with pytest.raises(botocore.exceptions.ClientError, match="InvalidSnapshot.InUse"):
+    with pytest.raises(botocore.exceptions.ClientError, match=r"InvalidSnapshot\.InUse"):
         ec2.delete_snapshot(SnapshotId=snapshots[0]["SnapshotId"])
     ec2.delete_snapshot(SnapshotId=snapshots[1]["SnapshotId"])
