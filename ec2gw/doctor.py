@@ -126,8 +126,8 @@ def _audit(settings: config.Settings) -> Iterator[Finding]:
         return
     with database.read() as tx:
         instances = {row.id: row for row in tx.db.scalars(select(records.Instance))}
-        volumes = dict(tx.db.execute(select(records.Volume.id, records.Volume.state)).tuples().all())
-        snapshots = dict(tx.db.execute(select(records.Snapshot.id, records.Snapshot.state)).tuples().all())
+        volumes = dict(tx.db.execute(select(records.Volume.id, records.Volume.state)).all())
+        snapshots = dict(tx.db.execute(select(records.Snapshot.id, records.Snapshot.state)).all())
         scratch = {disk["name"] for row in instances.values() for disk in row.scratch}
     database.close()
     yield Finding("records", True, f"{len(instances)} instances, {len(volumes)} volumes, {len(snapshots)} snapshots")

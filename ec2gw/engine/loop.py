@@ -64,6 +64,7 @@ class Engine:
         self._order = itertools.count()
         self._busy: set[str] = set()
         self._tries: dict[str, int] = {}
+        self._causes: dict[str, str] = {}  # id -> the request that wished for what is being done
         self._stopping = False
         self._threads = [threading.Thread(target=self._work, name=f"engine-{n}", daemon=True) for n in range(workers)]
         self._watch = threading.Thread(target=self._look_around, name="engine-watch", daemon=True)
@@ -84,10 +85,13 @@ class Engine:
             thread.join()
 
     def wake(self, ids: Iterable[str]) -> None:
-        """Look at these records now."""
+        """Look at these records now. The log tells the steps for them by the id of the request that called."""
+        cause = structlog.contextvars.get_contextvars().get("request_id")
         with self._bell:
             for id in ids:
                 self._put(id, 0.0)
+                if cause is not None:
+                    self._causes[id] = cause
             self._bell.notify_all()
 
     def wait(self, ids: Iterable[str], timeout: float) -> bool:
@@ -143,6 +147,8 @@ class Engine:
             self._busy.discard(id)
             if pause is not None:
                 self._put(id, pause)
+            elif id not in self._due:
+                self._causes.pop(id, None)
             if id in self._due:
                 heapq.heappush(self._heap, (self._due[id], next(self._order), id))
             self._bell.notify_all()
@@ -153,7 +159,8 @@ class Engine:
         while (id := self._take()) is not None:
             pause: float | None = LONGEST_PAUSE
             try:
-                pause = self._bring_along(id)
+                with structlog.contextvars.bound_contextvars(request_id=self._causes.get(id)):
+                    pause = self._bring_along(id)
             except Exception:  # a bug must neither end the thread nor leave the record stuck
                 log.exception("engine step broke", id=id)
             finally:

@@ -116,7 +116,7 @@ def unsettled(tx: Transaction) -> list[str]:
 def running(tx: Transaction) -> dict[str, int]:
     """The ids of every instance that is to be on, each with the generation its machine must be of."""
     rows = tx.db.execute(select(records.Instance.id, records.Instance.boots).where(records.Instance.state == "running"))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def _volume(tx: Transaction, id: str) -> Volume | None:
