@@ -32,9 +32,10 @@ NEWEST = BUNDLED[-1]
 FIRST_VERSION = "2006-06-26"
 
 # Members that clients and this house use and that botocore's model lacks. A mapping may name the volume that becomes the disk,
-# as nova's does; DescribeConversionTasks took filters until 2016-09-15.
+# as nova's does; DescribeConversionTasks took filters until 2016-09-15; every boto looks for AssociateAddress's `return`.
 EXTENSIONS: Mapping[str, Mapping[str, Shape]] = {
     "EbsBlockDevice": {"VolumeId": {"shape": "String", "locationName": "volumeId"}},
+    "AssociateAddressResult": {"Return": {"shape": "Boolean", "locationName": "return"}},
     "DescribeConversionTasksRequest": {"Filters": {"shape": "FilterList", "locationName": "Filter"}},
 }
 

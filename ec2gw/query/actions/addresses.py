@@ -94,7 +94,7 @@ def associate_address(call: Call, req: Request) -> Response:
         private=req.get("PrivateIpAddress"),
         again=req.get("AllowReassociation", True),
     )
-    return {"AssociationId": made}
+    return {"Return": True, "AssociationId": made}
 
 
 @action

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from ec2gw.cloud import addresses, groups, interfaces
 from ec2gw.model import errors
 from ec2gw.query import describe
 from ec2gw.query.api import Call, Region, Request, Response, action
@@ -36,14 +37,14 @@ ZONES = describe.Catalogue(
     },
 )
 
-# Until there are networks, no account has a default VPC.
+DEFAULT_VPC = "default-vpc"
 ATTRIBUTES = {
-    "supported-platforms": ["VPC"],
-    "default-vpc": ["none"],
-    "max-instances": ["1000"],
-    "max-elastic-ips": ["0"],
-    "vpc-max-elastic-ips": ["0"],
-    "vpc-max-security-groups-per-interface": ["5"],
+    "supported-platforms": "VPC",
+    DEFAULT_VPC: "none",
+    "max-instances": "1000",
+    "max-elastic-ips": str(addresses.MOST_ADDRESSES),
+    "vpc-max-elastic-ips": str(addresses.MOST_ADDRESSES),
+    "vpc-max-security-groups-per-interface": str(interfaces.MOST_GROUPS),
 }
 
 
@@ -100,9 +101,10 @@ def describe_account_attributes(call: Call, req: Request) -> Response:
     for name in wanted:
         if name not in ATTRIBUTES:
             raise errors.Invalid("invalid-value", value=name[:64], parameter="attributeName", why="")
+    vpc = groups.default_vpc(call.tx, call.account_id)
+    values = ATTRIBUTES | ({DEFAULT_VPC: vpc.id} if vpc else {})
     return {
         "AccountAttributes": [
-            {"AttributeName": name, "AttributeValues": [{"AttributeValue": value} for value in ATTRIBUTES[name]]}
-            for name in dict.fromkeys(wanted)
+            {"AttributeName": name, "AttributeValues": [{"AttributeValue": values[name]}]} for name in dict.fromkeys(wanted)
         ]
     }
