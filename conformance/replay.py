@@ -17,26 +17,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance import checks, sign, traffic, wire
-from conformance.story import UNSUPPORTED, Differs, NotTried, Story, Unsupported, story
+from conformance import checks, sign, tidy, traffic, wire
+from conformance.story import UNSUPPORTED, Differs, Made, NotTried, Story, Unsupported, story
 
 SCENARIOS = ("ebs-boot", "broad", "errors", "endpoints")
 
 # Stands for what another client made in the recording: an image that this client could not register.
 _STAND_IN = r"ami-[0-9a-f]{17}"
-_CREATING = re.compile(r"(Create|Register|Run|Allocate|Associate|Import)[A-Z].*")
+# What an action's answer gives that is new, by the last name of its path: only that may be learnt from it.
+_GIVES = {
+    "RunInstances": ("instanceId",), "CreateVolume": ("volumeId",), "CreateSnapshot": ("snapshotId",),
+    "RegisterImage": ("imageId",), "CreateImage": ("imageId",), "CreateSecurityGroup": ("groupId",), "AllocateAddress": ("publicIp", "allocationId"),
+    "AssociateAddress": ("associationId",),
+}  # fmt: skip
 
 
 @functools.cache
-def _data() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads((checks.DATA / "expectations.json").read_text("utf-8"))
-    return data
+def data() -> dict[str, Any]:
+    """data/expectations.json: where AWS leads elsewhere, what is waited for, what settles, and where the emulator erred."""
+    rows: dict[str, Any] = json.loads((checks.DATA / "expectations.json").read_text("utf-8"))
+    return rows
 
 
 def expectation(recording: traffic.Recording, exchange: traffic.Exchange) -> tuple[bool, str | None]:
     """(may succeed, pattern of the error codes allowed) of one exchange of a recorded command, as AWS has it."""
     text = recording.expected
-    for row in _data()["rows"]:
+    for row in data()["rows"]:
         fits = row.get("action", exchange.action) == exchange.action and row.get("by", "Action") in dict(exchange.params)
         if fits and re.fullmatch(row["slug"], recording.slug) and re.fullmatch(row.get("client", ".*"), recording.client):
             text = row["expected"]
@@ -47,7 +53,7 @@ def expectation(recording: traffic.Recording, exchange: traffic.Exchange) -> tup
 
 def wait(recording: traffic.Recording) -> tuple[str, str] | None:
     """(path, state) that the command was repeated for."""
-    rows = _data()["waits"]
+    rows = data()["waits"]
     return next(((row["path"], row["state"]) for row in rows if re.fullmatch(row["slug"], recording.slug)), None)
 
 
@@ -70,6 +76,7 @@ class Replay:
     ids: dict[str, str] = field(default_factory=dict)
     tag: str = field(default_factory=lambda: secrets.token_hex(3)[:5])
     old_tag: str = ""
+    strays: Made = field(default_factory=Made)
 
     def tell(self, recordings: list[traffic.Recording]) -> None:
         """Take every step."""
@@ -79,6 +86,8 @@ class Replay:
                     self._take(recording, exchange)
 
     def _take(self, recording: traffic.Recording, exchange: traffic.Exchange) -> None:
+        if exchange.action != "RunInstances":
+            self._end_strays()
         may_succeed, codes = expectation(recording, exchange)
         waited = wait(recording)
         # The last request of a command is the one that fails; those before it found out what it needs.
@@ -92,7 +101,7 @@ class Replay:
         deadline = time.monotonic() + self.told.target.patience
         while True:
             answer = self._send(recording, exchange)
-            settling = may_succeed and codes is None and answer.code in _data()["settling"]["codes"]
+            settling = may_succeed and codes is None and answer.code in data()["settling"]["codes"]
             reached = waited is None or self._reached(recording, answer, *waited)
             if time.monotonic() > deadline or (reached and not settling) or (answer.code and not settling):
                 break
@@ -132,13 +141,22 @@ class Replay:
 
     def _learn(self, exchange: traffic.Exchange, answer: wire.Answer) -> None:
         live = dict(traffic.leaves(answer.root))
-        self.told.made.note(exchange.action, ((path.rpartition("/")[2], text) for path, text in live.items()))
+        fields = [(path.rpartition("/")[2], text) for path, text in live.items()]
+        self.told.made.note(exchange.action, iter(fields))
+        if exchange.action == "RunInstances" and (exchange.status or 0) >= 300:
+            self.strays.note("RunInstances", iter(fields))
         for path, old in exchange.gives:
-            new = live.get(path)
-            if new is None or not (_CREATING.fullmatch(exchange.action) or path.endswith("ownerId")):
+            name, new = path.rpartition("/")[2], live.get(path)
+            if new is None or name not in (*_GIVES.get(exchange.action, ()), "ownerId"):
                 continue
-            if self.ids.setdefault(old, new) != new and not path.endswith("ownerId"):
+            if self.ids.setdefault(old, new) != new and name != "ownerId":
                 self.told.complain(f"{path} is {new}; the same request gave {self.ids[old]} before")
+
+    def _end_strays(self) -> None:
+        """End what was launched here but not in the recording: the rest of the story does not know of it."""
+        strays, self.strays = self.strays, Made()
+        for left in tidy.tidy(self.told.target, strays, self.told.target.key):
+            self.told.complain(left)
 
     # -- requests ---------------------------------------------------------------------------------------------------------------
 

@@ -64,12 +64,14 @@ def one(name: str, target: Target, listen: Listen = lambda *_: None) -> Result:
         TELLERS[name](told)
     except NotTried as reason:
         skipped = str(reason)
-    finally:
-        if told.steps:
-            with told.step("leaves nothing behind"):
-                for made, key in ((told.made, target.key), (told.made_by_second, target.second)):
-                    for thing in tidy.tidy(target, made, key):
-                        told.complain(thing)
+    except Exception as error:  # one story that falls between its steps must not take the others with it
+        with told.step("goes on to its end"):
+            raise error
+    if told.steps:
+        with told.step("leaves nothing behind"):
+            for made, key in ((told.made, target.key), (told.made_by_second, target.second)):
+                for thing in tidy.tidy(target, made, key):
+                    told.complain(thing)
     return Result(name, tuple(told.steps), time.monotonic() - began, skipped)
 
 

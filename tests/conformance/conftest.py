@@ -17,7 +17,7 @@ from tests import gateway
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[Target]:
-    """A simulated gateway with its first key."""
+    """A simulated gateway with its first key, and one of a second account."""
     folder = Path(tempfile.mkdtemp(prefix="gw-"))
     served = gateway.Gateway(folder / "s", "simulated", patience=1)
     served.folder.mkdir()
@@ -27,7 +27,8 @@ def endpoint() -> Iterator[Target]:
         credentials.read(served.folder / "credentials")
         profile = credentials["default"]
         key = Key(profile["aws_access_key_id"], profile["aws_secret_access_key"])
-        yield run.found_out(Target(served.url, key, patience=20))
+        second = Key(*served.run("account", "create", "second").splitlines()[-1].split("\t"))
+        yield run.found_out(Target(served.url, key, second=second, patience=20))
     finally:
         if served.process and served.process.poll() is None:
             served.stop()
