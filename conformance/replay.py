@@ -26,10 +26,15 @@ SCENARIOS = ("ebs-boot", "broad", "errors", "endpoints")
 _STAND_IN = r"ami-[0-9a-f]{17}"
 # What an action's answer gives that is new, by the last name of its path: only that may be learnt from it.
 _GIVES = {
-    "RunInstances": ("instanceId",), "CreateVolume": ("volumeId",), "CreateSnapshot": ("snapshotId",),
-    "RegisterImage": ("imageId",), "CreateImage": ("imageId",), "CreateSecurityGroup": ("groupId",), "AllocateAddress": ("publicIp", "allocationId"),
+    "RunInstances": ("instanceId",),
+    "CreateVolume": ("volumeId",),
+    "CreateSnapshot": ("snapshotId",),
+    "RegisterImage": ("imageId",),
+    "CreateImage": ("imageId",),
+    "CreateSecurityGroup": ("groupId",),
+    "AllocateAddress": ("publicIp", "allocationId"),
     "AssociateAddress": ("associationId",),
-}  # fmt: skip
+}
 
 
 @functools.cache
