@@ -158,6 +158,7 @@ class App:
 
     def __init__(self, settings: config.Settings) -> None:
         self.settings = settings
+        logs.configure(settings.log_format)
         with ExitStack() as opened:
             opened.enter_context(sole_server(settings))
             self._door = _bind(settings.listen, opened)
@@ -220,7 +221,6 @@ def build(settings: config.Settings) -> App:
 
 def serve(settings: config.Settings) -> None:
     """Serve until SIGTERM or SIGINT; then finish what is under way. Raises as `build` does."""
-    logs.configure(settings.log_format)
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())

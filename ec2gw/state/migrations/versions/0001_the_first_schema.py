@@ -93,6 +93,17 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_dhcp_options_account_id"), ["account_id"], unique=False)
 
     op.create_table(
+        "fast_restore",
+        sa.Column("snapshot_id", sa.String(), nullable=False),
+        sa.Column("zone", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("enabled_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("snapshot_id", "zone"),
+    )
+    with op.batch_alter_table("fast_restore", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_fast_restore_account_id"), ["account_id"], unique=False)
+
+    op.create_table(
         "image",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("description", sa.String(), nullable=False),
@@ -105,6 +116,10 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=True),
         sa.Column("source_instance_id", sa.String(), nullable=True),
         sa.Column("source_image_id", sa.String(), nullable=True),
+        sa.Column("deprecated_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=True),
+        sa.Column("protection", sa.String(), nullable=False),
+        sa.Column("protected_until", ec2gw.state.records.UTCDateTime(timezone=True), nullable=True),
+        sa.Column("launched_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=True),
         sa.Column("options", sa.JSON(), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("id", sa.String(), nullable=False),
@@ -155,6 +170,10 @@ def upgrade() -> None:
         sa.Column("architecture", sa.String(), nullable=False),
         sa.Column("virtualization_type", sa.String(), nullable=False),
         sa.Column("scratch", sa.JSON(), nullable=False),
+        sa.Column("cores", sa.Integer(), nullable=True),
+        sa.Column("threads", sa.Integer(), nullable=True),
+        sa.Column("placement_group", sa.String(), nullable=True),
+        sa.Column("partition", sa.Integer(), nullable=True),
         sa.Column("options", sa.JSON(), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("id", sa.String(), nullable=False),
@@ -166,6 +185,7 @@ def upgrade() -> None:
     with op.batch_alter_table("instance", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_instance_account_id"), ["account_id"], unique=False)
         batch_op.create_index("ix_instance_account_state", ["account_id", "state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_instance_placement_group"), ["placement_group"], unique=False)
         batch_op.create_index(batch_op.f("ix_instance_reservation_id"), ["reservation_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_instance_state"), ["state"], unique=False)
 
@@ -201,6 +221,39 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_key_pair_account_id"), ["account_id"], unique=False)
 
     op.create_table(
+        "launch_template",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("default", sa.Integer(), nullable=False),
+        sa.Column("latest", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("created_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("account_id", "name"),
+        sa.UniqueConstraint("id"),
+    )
+    with op.batch_alter_table("launch_template", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_launch_template_account_id"), ["account_id"], unique=False)
+
+    op.create_table(
+        "launch_template_version",
+        sa.Column("template_id", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("description", sa.String(), nullable=True),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("created_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("id"),
+        sa.UniqueConstraint("template_id", "version"),
+    )
+    with op.batch_alter_table("launch_template_version", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_launch_template_version_account_id"), ["account_id"], unique=False)
+
+    op.create_table(
         "network_acl",
         sa.Column("vpc_id", sa.String(), nullable=False),
         sa.Column("is_default", sa.Boolean(), nullable=False),
@@ -215,6 +268,32 @@ def upgrade() -> None:
     with op.batch_alter_table("network_acl", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_network_acl_account_id"), ["account_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_network_acl_vpc_id"), ["vpc_id"], unique=False)
+
+    op.create_table(
+        "permission",
+        sa.Column("resource_id", sa.String(), nullable=False),
+        sa.Column("grantee", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("resource_id", "grantee"),
+    )
+    with op.batch_alter_table("permission", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_permission_grantee"), ["grantee"], unique=False)
+
+    op.create_table(
+        "placement_group",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("strategy", sa.String(), nullable=False),
+        sa.Column("partitions", sa.Integer(), nullable=True),
+        sa.Column("spread_level", sa.String(), nullable=True),
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("created_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("account_id", "name"),
+        sa.UniqueConstraint("id"),
+    )
+    with op.batch_alter_table("placement_group", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_placement_group_account_id"), ["account_id"], unique=False)
 
     op.create_table(
         "route_table",
@@ -270,6 +349,13 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_security_group_rule_peer_id"), ["peer_id"], unique=False)
 
     op.create_table(
+        "setting",
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "name"),
+    )
+    op.create_table(
         "snapshot",
         sa.Column("volume_id", sa.String(), nullable=False),
         sa.Column("origin", sa.String(), nullable=True),
@@ -281,7 +367,9 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=True),
         sa.Column("cut", sa.Boolean(), nullable=False),
         sa.Column("at_rest_of", sa.String(), nullable=True),
+        sa.Column("set_id", sa.String(), nullable=True),
         sa.Column("completed_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=True),
+        sa.Column("lock", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("account_id", sa.String(), nullable=False),
@@ -293,6 +381,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_snapshot_account_id"), ["account_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_snapshot_at_rest_of"), ["at_rest_of"], unique=False)
         batch_op.create_index(batch_op.f("ix_snapshot_origin"), ["origin"], unique=False)
+        batch_op.create_index(batch_op.f("ix_snapshot_set_id"), ["set_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_snapshot_state"), ["state"], unique=False)
         batch_op.create_index(batch_op.f("ix_snapshot_volume_id"), ["volume_id"], unique=False)
 
@@ -344,6 +433,7 @@ def upgrade() -> None:
         sa.Column("iops", sa.Integer(), nullable=True),
         sa.Column("throughput", sa.Integer(), nullable=True),
         sa.Column("encrypted", sa.Boolean(), nullable=False),
+        sa.Column("auto_enable_io", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("id", sa.String(), nullable=False),
@@ -356,6 +446,24 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_volume_account_id"), ["account_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_volume_snapshot_id"), ["snapshot_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_volume_state"), ["state"], unique=False)
+
+    op.create_table(
+        "volume_modification",
+        sa.Column("before", sa.JSON(), nullable=False),
+        sa.Column("after", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("ended_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=True),
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("created_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("id"),
+    )
+    with op.batch_alter_table("volume_modification", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_volume_modification_account_id"), ["account_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_volume_modification_state"), ["state"], unique=False)
 
     op.create_table(
         "vpc",
@@ -515,6 +623,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_vpc_account_id"))
 
     op.drop_table("vpc")
+    with op.batch_alter_table("volume_modification", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_volume_modification_state"))
+        batch_op.drop_index(batch_op.f("ix_volume_modification_account_id"))
+
+    op.drop_table("volume_modification")
     with op.batch_alter_table("volume", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_volume_state"))
         batch_op.drop_index(batch_op.f("ix_volume_snapshot_id"))
@@ -535,11 +648,13 @@ def downgrade() -> None:
     with op.batch_alter_table("snapshot", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_snapshot_volume_id"))
         batch_op.drop_index(batch_op.f("ix_snapshot_state"))
+        batch_op.drop_index(batch_op.f("ix_snapshot_set_id"))
         batch_op.drop_index(batch_op.f("ix_snapshot_origin"))
         batch_op.drop_index(batch_op.f("ix_snapshot_at_rest_of"))
         batch_op.drop_index(batch_op.f("ix_snapshot_account_id"))
 
     op.drop_table("snapshot")
+    op.drop_table("setting")
     with op.batch_alter_table("security_group_rule", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_security_group_rule_peer_id"))
         batch_op.drop_index(batch_op.f("ix_security_group_rule_group_id"))
@@ -555,11 +670,27 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_route_table_account_id"))
 
     op.drop_table("route_table")
+    with op.batch_alter_table("placement_group", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_placement_group_account_id"))
+
+    op.drop_table("placement_group")
+    with op.batch_alter_table("permission", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_permission_grantee"))
+
+    op.drop_table("permission")
     with op.batch_alter_table("network_acl", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_network_acl_vpc_id"))
         batch_op.drop_index(batch_op.f("ix_network_acl_account_id"))
 
     op.drop_table("network_acl")
+    with op.batch_alter_table("launch_template_version", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_launch_template_version_account_id"))
+
+    op.drop_table("launch_template_version")
+    with op.batch_alter_table("launch_template", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_launch_template_account_id"))
+
+    op.drop_table("launch_template")
     with op.batch_alter_table("key_pair", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_key_pair_account_id"))
 
@@ -571,6 +702,7 @@ def downgrade() -> None:
     with op.batch_alter_table("instance", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_instance_state"))
         batch_op.drop_index(batch_op.f("ix_instance_reservation_id"))
+        batch_op.drop_index(batch_op.f("ix_instance_placement_group"))
         batch_op.drop_index("ix_instance_account_state")
         batch_op.drop_index(batch_op.f("ix_instance_account_id"))
 
@@ -584,6 +716,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_image_account_id"))
 
     op.drop_table("image")
+    with op.batch_alter_table("fast_restore", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_fast_restore_account_id"))
+
+    op.drop_table("fast_restore")
     with op.batch_alter_table("dhcp_options", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_dhcp_options_account_id"))
 
