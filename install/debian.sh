@@ -26,20 +26,27 @@ for group in "${@:-build run guest test}"; do
   done
 done
 
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+  command -v sudo > /dev/null || { echo "debian.sh: run as root, or install sudo" >&2; exit 1; }
+  as_root=(sudo)
+fi
+
 missing=()
 for package in "${wanted[@]}"; do
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null)" = installed ] || missing+=("$package")
 done
+# libvirt's QEMU driver asks for this user by name before it reads any setting. The package libvirt-daemon-system has it too, along
+# with a daemon that nothing here needs.
+if [[ " ${wanted[*]} " = *" libvirt-daemon-driver-qemu "* ]] && ! getent passwd libvirt-qemu > /dev/null; then
+  echo "System user: making libvirt-qemu"
+  "${as_root[@]}" useradd --system --user-group --no-create-home --home-dir /var/lib/libvirt --shell /usr/sbin/nologin libvirt-qemu
+fi
 if [ ${#missing[@]} = 0 ]; then
   echo "Debian packages: all ${#wanted[@]} are installed."
   exit
 fi
 
-as_root=()
-if [ "$(id -u)" != 0 ]; then
-  command -v sudo > /dev/null || { echo "debian.sh: run as root: apt-get install ${missing[*]}" >&2; exit 1; }
-  as_root=(sudo)
-fi
 echo "Debian packages: installing ${missing[*]}"
 "${as_root[@]}" apt-get update -qq
 if [[ " ${missing[*]} " = *" user-mode-linux "* ]] && ! apt-cache show user-mode-linux > /dev/null 2>&1; then
