@@ -50,9 +50,7 @@ def create(tx: Transaction, account_id: str, wanted: Wanted) -> Interface:
 def _add(tx: Transaction, subnet: Subnet, wanted: Wanted, holding: Sequence[SecurityGroup]) -> Interface:
     _check_description(wanted.description)
     if wanted.addresses and wanted.count:
-        raise errors.Conflict(
-            "parameter-conflict", parameter="secondaryPrivateIpAddressCount", other="privateIpAddressesSet"
-        )
+        raise errors.Conflict("parameter-conflict", parameter="secondaryPrivateIpAddressCount", other="privateIpAddressesSet")
     if (tx.db.scalar(select(func.count()).where(Interface.account_id == subnet.account_id)) or 0) >= MOST_INTERFACES:
         raise errors.LimitExceeded("interface-limit")
     interface = Interface(
@@ -259,9 +257,7 @@ def _check_description(text: str) -> None:
         raise errors.Invalid("invalid-value", value=f"{text[:64]}...", parameter="description", why=why)
 
 
-def _groups(
-    tx: Transaction, account_id: str, vpc_id: str, subnet_id: str, group_ids: Sequence[str]
-) -> list[SecurityGroup]:
+def _groups(tx: Transaction, account_id: str, vpc_id: str, subnet_id: str, group_ids: Sequence[str]) -> list[SecurityGroup]:
     """The groups of these ids, which must be of the VPC; its default one where none is named."""
     if not group_ids:
         return [groups.default_of(tx, vpc_id)]
@@ -275,7 +271,7 @@ def _groups(
 
 
 def _hold(interface: Interface, holding: Sequence[SecurityGroup]) -> None:
-    for group in holding:
+    for group in sorted(holding, key=lambda group: group.id):
         row = InterfaceGroup(group_id=group.id)
         set_committed_value(row, "group_name", group.name)
         interface.groups.append(row)
@@ -412,6 +408,16 @@ def resolve(
     if zone is not None and zone != home:
         raise errors.Invalid("zone-not-subnets", zone=zone, subnet=resolved[0][1].id, other=home)
     return Network(home, resolved)
+
+
+def room(network: Network) -> int:
+    """How many instances more with these cards the subnets have addresses for."""
+    needed: dict[str, int] = {}
+    for card, subnet, _, _ in network.cards:
+        needed[subnet.id] = needed.get(subnet.id, 0) + (0 if card.interface_id else 1 + len(card.addresses) + card.count)
+    subnets = {subnet.id: subnet for _, subnet, _, _ in network.cards}
+    rooms = ((networks.room(subnet.cidr) - subnet.taken) // needed[id] for id, subnet in subnets.items() if needed[id])
+    return min(rooms, default=1)
 
 
 def _cards(tx: Transaction, account_id: str, wish: Wish, zone: str | None, zones: Sequence[str]) -> tuple[Card, ...]:

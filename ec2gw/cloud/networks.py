@@ -79,9 +79,7 @@ def create_vpc(tx: Transaction, account_id: str, region: str, cidr: str, tenancy
     return _add_vpc(tx, account_id, found, region, tenancy=tenancy)
 
 
-def _add_vpc(
-    tx: Transaction, account_id: str, cidr: str, region: str, *, tenancy: str = "default", default: bool = False
-) -> Vpc:
+def _add_vpc(tx: Transaction, account_id: str, cidr: str, region: str, *, tenancy: str = "default", default: bool = False) -> Vpc:
     vpc = Vpc(
         id=ids.new("vpc"),
         account_id=account_id,

@@ -199,7 +199,9 @@ class Interface(Listed, Record):
     addresses: Mapped[list[InterfaceAddress]] = relationship(
         order_by="(InterfaceAddress.primary.desc(), InterfaceAddress.address)", cascade="all, delete-orphan", lazy="selectin"
     )
-    groups: Mapped[list[InterfaceGroup]] = relationship(cascade="all, delete-orphan", lazy="selectin")
+    groups: Mapped[list[InterfaceGroup]] = relationship(
+        order_by="InterfaceGroup.group_id", cascade="all, delete-orphan", lazy="selectin"
+    )
 
 
 class Address(Listed, Record):

@@ -1008,6 +1008,12 @@ def test_a_launch_says_where_and_with_which_groups(ec2: Any, image: str, group: 
     assert [len(row["PrivateIpAddresses"]) for row in shown] == [2, 1]
     assert made["SecurityGroups"] == [{"GroupId": group, "GroupName": "web"}]
     assert interface(ec2, shown[1]["NetworkInterfaceId"])["TagSet"] == [{"Key": "a", "Value": "b"}]
+    groups = [group, default_group(ec2, made["VpcId"])]
+    for given in (groups, groups[::-1]):
+        made = launch(ec2, image, SecurityGroupIds=given)
+        shown = describe(ec2, made["InstanceId"])
+        assert made["SecurityGroups"] == shown["SecurityGroups"] == made["NetworkInterfaces"][0]["Groups"]
+        assert {row["GroupId"] for row in shown["SecurityGroups"]} == set(groups)
     several = ec2.run_instances(ImageId=image, InstanceType="t3.small", MinCount=3, MaxCount=3)["Instances"]
     assert len({row["PrivateIpAddress"] for row in several}) == 3
 
