@@ -7,8 +7,13 @@ from typing import Any
 
 import boto3
 import botocore.config
+import botocore.exceptions
+import botocore.parsers
 
 from conformance.story import Key, Made, Story, Target
+
+# What a client raises for a refusal, or for an answer it cannot make sense of.
+UNREADABLE = (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError)
 
 
 def ec2(target: Target, made: Made | None = None, key: Key | None = None, *, checked: bool = True) -> Any:
@@ -29,8 +34,23 @@ def ec2(target: Target, made: Made | None = None, key: Key | None = None, *, che
         def note(parsed: dict[str, Any], model: Any, **_: object) -> None:
             made.note(model.name, texts(parsed))
 
+        def note_what_stays(params: dict[str, Any], **_: object) -> None:
+            note_volumes(client, params.get("InstanceIds", []), made)
+
         client.meta.events.register("after-call.ec2", note)
+        client.meta.events.register("provide-client-params.ec2.TerminateInstances", note_what_stays)
     return client
+
+
+def note_volumes(client: Any, instances: list[str], made: Made) -> None:
+    """Note the volumes of instances that are about to end: afterwards nothing tells whose those were that stay."""
+    for instance in set(instances) & set(made.of("instanceId")):
+        asked = [{"Name": "attachment.instance-id", "Values": [instance]}]
+        try:
+            for row in client.describe_volumes(Filters=asked)["Volumes"]:
+                made.add("volumeId", row["VolumeId"])
+        except UNREADABLE:
+            return
 
 
 def of(told: Story, **options: Any) -> Any:

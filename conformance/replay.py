@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance import checks, sign, tidy, traffic, wire
+from conformance import checks, clients, sign, tidy, traffic, wire
 from conformance.story import UNSUPPORTED, Differs, Made, NotTried, Story, Unsupported, story
 
 SCENARIOS = ("ebs-boot", "broad", "errors", "endpoints")
@@ -93,6 +93,9 @@ class Replay:
     def _take(self, recording: traffic.Recording, exchange: traffic.Exchange) -> None:
         if exchange.action != "RunInstances":
             self._end_strays()
+        if exchange.action == "TerminateInstances":
+            ids = [self.ids.get(value, value) for name, value in exchange.params if name.startswith("InstanceId.")]
+            clients.note_volumes(clients.ec2(self.told.target), ids, self.told.made)
         may_succeed, codes = expectation(recording, exchange)
         waited = wait(recording)
         # The last request of a command is the one that fails; those before it found out what it needs.

@@ -7,13 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import botocore.exceptions
-import botocore.parsers
 
 from conformance import clients
 from conformance.story import Key, Made, Target, code_of
 
-_REFUSED = botocore.exceptions.ClientError
-_UNREADABLE = (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError)
 _GONE = ("NotFound", "Unavailable", "InvalidAction", "UnsupportedOperation", "Malformed")
 
 
@@ -25,7 +22,7 @@ def tidy(target: Target, made: Made, key: Key | None) -> list[str]:
     left = list(_end(ec2, target, made))
     for image in made.of("imageId"):
         if image in made.with_snapshots:
-            _note_snapshots(ec2, image, made)
+            _note_backing(ec2, image, made)
         left += _away(target, image, ec2.deregister_image, ImageId=image)
     for volume in made.of("volumeId"):
         left += _away(target, volume, _drop, ec2=ec2, volume=volume)
@@ -43,8 +40,8 @@ def tidy(target: Target, made: Made, key: Key | None) -> list[str]:
 def _end(ec2: Any, target: Target, made: Made) -> Iterator[str]:
     """Terminate the instances, and note the volumes that they leave."""
     for instance in made.of("instanceId"):
-        for row in _volumes(ec2, instance):
-            made.add("volumeId", row["VolumeId"])
+        clients.note_volumes(ec2, [instance], made)
+        _note_snapshots(ec2, instance, made)
         for protection in ("DisableApiTermination", "DisableApiStop"):
             _try(ec2.modify_instance_attribute, InstanceId=instance, **{protection: {"Value": False}})
         yield from _away(target, instance, ec2.terminate_instances, InstanceIds=[instance])
@@ -60,18 +57,21 @@ def _end(ec2: Any, target: Target, made: Made) -> Iterator[str]:
 def _state(ec2: Any, instance: str) -> str | None:
     try:
         answer = ec2.describe_instances(InstanceIds=[instance])
-    except (_REFUSED, *_UNREADABLE):
+    except clients.UNREADABLE:
         return None
     return next((row["State"]["Name"] for part in answer["Reservations"] for row in part["Instances"]), None)
 
 
-def _volumes(ec2: Any, instance: str) -> list[dict[str, Any]]:
-    found = _try(ec2.describe_volumes, Filters=[{"Name": "attachment.instance-id", "Values": [instance]}])
-    return found["Volumes"] if isinstance(found, dict) else []
+def _note_snapshots(ec2: Any, instance: str, made: Made) -> None:
+    """A snapshot that CreateImage took of an instance says so; its image may be gone already."""
+    asked = [{"Name": "description", "Values": [f"Created by CreateImage({instance})*"]}]
+    found = _try(ec2.describe_snapshots, OwnerIds=["self"], Filters=asked)
+    for row in found["Snapshots"] if isinstance(found, dict) else []:
+        made.add("snapshotId", row["SnapshotId"])
 
 
-def _note_snapshots(ec2: Any, image: str, made: Made) -> None:
-    """A snapshot that CreateImage or CopyImage took is the story's, though no answer named it."""
+def _note_backing(ec2: Any, image: str, made: Made) -> None:
+    """A snapshot behind an image that CreateImage or CopyImage made is the story's, though no answer named it."""
     found = _try(ec2.describe_images, ImageIds=[image])
     for row in found["Images"] if isinstance(found, dict) else []:
         for mapping in row.get("BlockDeviceMappings", ()):
@@ -83,7 +83,7 @@ def _note_snapshots(ec2: Any, image: str, made: Made) -> None:
 def _drop(ec2: Any, volume: str) -> None:
     try:
         ec2.delete_volume(VolumeId=volume)
-    except _REFUSED as error:
+    except botocore.exceptions.ClientError as error:
         if code_of(error) == "VolumeInUse":
             _try(ec2.detach_volume, VolumeId=volume, Force=True)
         raise
@@ -100,7 +100,7 @@ def _try(call: Callable[..., object], **params: Any) -> object:
     """The call's answer, or none if it was refused: whether it mattered shows in what is left."""
     try:
         return call(**params)
-    except (_REFUSED, *_UNREADABLE):
+    except clients.UNREADABLE:
         return None
 
 
@@ -111,13 +111,13 @@ def _away(target: Target, thing: str, call: Callable[..., object], **params: Any
         try:
             call(**params)
             return
-        except _REFUSED as error:
+        except botocore.exceptions.ClientError as error:
             if (code_of(error) or "").endswith(_GONE):
                 return
             if time.monotonic() > deadline:
                 yield f"{thing}: {error}"
                 return
-        except _UNREADABLE as error:
+        except clients.UNREADABLE as error:
             yield f"{thing}: {error}"
             return
         time.sleep(0.3)

@@ -116,6 +116,7 @@ def aws(told: Story) -> None:
             "VolumeInUse", "delete-volume", "--volume-id", scenes.disks(clients.of(told), it.instance)["/dev/sdj"]["VolumeId"]
         )
     with told.step("terminate and clean up"):
+        clients.note_volumes(clients.of(told), [it.instance], told.made)
         ec2("terminate-instances", "--instance-ids", it.instance)
         told.until("terminated", lambda: _state(ec2, it.instance), lambda state: state == "terminated")
         ec2("deregister-image", "--image-id", it.image)
@@ -172,6 +173,7 @@ def euca2ools(told: Story) -> None:
         told.made.add("instanceId", it.instance)
         until("describe-instances", it.instance, "running")
     with told.step("terminate and clean up"):
+        clients.note_volumes(clients.of(told), [it.instance], told.made)
         euca("terminate-instances", it.instance)
         until("describe-instances", it.instance, "terminated")
         euca("deregister", it.image)
