@@ -317,9 +317,7 @@ def describe_network_interfaces(call: Call, req: Request) -> Response:
 def attach_network_interface(call: Call, req: Request) -> Response:
     if req.get("NetworkCardIndex"):
         raise errors.Unsupported("unsupported", message="The only network card supported by this endpoint has the index 0.")
-    interface = interfaces.attach(
-        call.tx, call.account_id, req["NetworkInterfaceId"], req["InstanceId"], req["DeviceIndex"]
-    )
+    interface = interfaces.attach(call.tx, call.account_id, req["NetworkInterfaceId"], req["InstanceId"], req["DeviceIndex"])
     return {"AttachmentId": interface.attachment_id, "NetworkCardIndex": 0}
 
 

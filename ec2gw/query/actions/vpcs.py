@@ -68,9 +68,7 @@ _IPV6 = ("Ipv6Pool", "Ipv6CidrBlock", "Ipv6IpamPoolId", "Ipv6NetmaskLength", "Am
 
 @action
 def create_vpc(call: Call, req: Request) -> Response:
-    vpc = networks.create_vpc(
-        call.tx, call.account_id, call.settings.name, _cidr(req), req.get("InstanceTenancy", "default")
-    )
+    vpc = networks.create_vpc(call.tx, call.account_id, call.settings.name, _cidr(req), req.get("InstanceTenancy", "default"))
     return {"Vpc": view(call, vpc, describe.tag(call, req, vpc.id)) | {"State": "pending"}}
 
 
