@@ -13,8 +13,9 @@ PYTHON3 ?= $(firstword $(wildcard /usr/bin/python3.11) python3)
 PYTHON := $(CURDIR)/.venv/bin/python
 IMAGE := build/guest/guest.img
 # What the lane on real LVM runs. The rest does not touch a volume store, or runs on both kinds of file store on the host.
-LVM_LANE := tests/backend/test_stores.py tests/backend/test_lvm.py tests/backend/test_killed.py tests/crash tests/stories
-ROOM := tests/lane/lvm.sh -s -t 1500
+LVM_LANE := tests/backend/test_stores.py tests/backend/test_lvm.py tests/backend/test_killed.py \
+  tests/crash/test_real_machines.py tests/stories/test_boot_from_volume.py
+ROOM := tests/lane/lvm.sh -s -t 2400
 
 .PHONY: help demo test test-host test-lvm check bench guest docs lifecycle schema packages clean
 
