@@ -75,7 +75,8 @@ def _host(settings: config.Settings) -> Iterator[Finding]:
     yield Finding(
         "libvirt-python", library, "installed" if library else "not installed; needed for real machines", _LIBVIRT, real
     )
-    yield from _accelerator(library)
+    if real:
+        yield from _accelerator(library)
     mapper = Path("/dev/mapper/control").exists()
     detail = "there" if mapper else "not in this kernel, or not loaded: LVM cannot be used here"
     yield Finding("device-mapper", mapper, detail, "modprobe dm-thin-pool", grave=on_lvm)
@@ -122,7 +123,7 @@ def _audit(settings: config.Settings) -> Iterator[Finding]:
         disks = set(app.store_beside(settings).observe())
         machines = _machines(settings)
     except (HostError, OSError, sqlalchemy.exc.SQLAlchemyError, app.CannotServe, config.Unkept) as error:
-        yield Finding("records and disks", False, str(error).splitlines()[0], "the line says what is wrong", grave=True)
+        yield Finding("records and disks", False, str(error).splitlines()[0], grave=True)
         return
     with database.read() as tx:
         instances = {row.id: row for row in tx.db.scalars(select(records.Instance))}

@@ -8,12 +8,13 @@ import json
 import os
 import shutil
 import signal
-import socket
+import sqlite3
 import stat
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import boto3
 import pytest
 
 from ec2gw import app, config
-from tests.gateway import Gateway, free_port, until
+from tests.gateway import Gateway, free_port, listens, until
 
 
 def settings(state: Path, **more: Any) -> config.Settings:
@@ -172,23 +173,21 @@ def test_the_lines_to_paste_work(served: Gateway) -> None:
 def test_a_signal_drains(served: Gateway, number: signal.Signals) -> None:
     """A request under way is answered, no new one is taken, and the exit status is 0."""
     assert served.process is not None
-    body = b"Action=DescribeRegions&Version=2016-11-15"
-    with socket.create_connection(("127.0.0.1", served.port)) as under_way:
-        head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
-        under_way.sendall(head.encode() + body[:10])
-        time.sleep(0.3)
+    ec2 = served.client()
+    records = sqlite3.connect(served.folder / "records.db", isolation_level=None)
+    with ThreadPoolExecutor() as pool:
+        records.execute("BEGIN IMMEDIATE")  # the gateway cannot write now, so the request takes a while
+        under_way = pool.submit(ec2.create_volume, AvailabilityZone="us-east-1a", Size=1)
+        time.sleep(0.5)
         served.process.send_signal(number)
-        until(lambda: not accepts(served.port), 10, "the door to be closed")
+        until(lambda: not listens(served.port), 10, "the door to be closed")
         assert served.process.poll() is None
-        under_way.sendall(body[10:])
-        under_way.settimeout(10)
-        assert under_way.recv(65536).startswith(b"HTTP/1.1 4")  # it bore no signature
+        assert not under_way.done()
+        records.execute("ROLLBACK")
+        assert under_way.result()["VolumeId"].startswith("vol-")
     assert served.process.wait(30) == 0
-
-
-def accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    assert records.execute("SELECT id FROM volume").fetchall() == [(under_way.result()["VolumeId"],)]
+    records.close()
 
 
 def test_a_killed_gateway_goes_on_where_it_was(served: Gateway) -> None:

@@ -121,7 +121,8 @@ def snapshots(told: Story) -> None:
         told.same("Progress", row["Progress"], "100%")
         told.same("StorageTier", row.get("StorageTier"), "standard")
         told.same("Encrypted", row.get("Encrypted"), False)
-    with told.step("owner, restorable and filters select it"):
+    with told.step("owner, restorable and filters select it, and not another"):
+        scenes.new_snapshot(told, ec2, scenes.new_volume(told, ec2))
         wanted = {"Filters": [{"Name": "volume-id", "Values": [it.volume]}]}
         for asked in ({"OwnerIds": ["self"]}, {"RestorableByUserIds": ["self"]}, {}):
             found = [row["SnapshotId"] for row in ec2.describe_snapshots(**wanted, **asked)["Snapshots"]]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 
-from ec2gw.cloud import lookup, snapshots, volumes
+from ec2gw.cloud import lookup, permissions, settings, snapshots, volumes
 from ec2gw.model import bdm, errors, ids, lifecycle
 from ec2gw.state.records import Image, ImageSnapshot, Instance, Snapshot, Volume
 from ec2gw.state.session import Transaction
@@ -17,6 +18,9 @@ from ec2gw.state.session import Transaction
 # API_RegisterImage, parameter Name.
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
 _ALIVE = ("pending", "available", "disabled")
+COOLDOWN = timedelta(hours=24)  # API_EnableImageDeregistrationProtection
+# API_EnableImageDeprecation: the latest day.
+LATEST_DEPRECATION, LATEST_PUBLIC_DEPRECATION = timedelta(days=3_653), timedelta(days=731)
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,9 @@ def create(
     source = tx.db.scalars(select(Image).where(Image.id == instance.image_id)).one_or_none()
     current = [_line(disks[row.volume_id], row.device, row.delete_on_termination) for row in attached.values()]
     mapped = map(bdm.from_json, source.mapping) if source else ()
-    current += [line for line in mapped if line.virtual and not any(bdm.same(line.device, row.device) for row in attached.values())]
+    current += [
+        line for line in mapped if line.virtual and not any(bdm.same(line.device, row.device) for row in attached.values())
+    ]
     mine, added = bdm.for_new_image(current, asked, instance.root_device_name, instance.virtualization_type)
     registration = Registration(
         name, instance.root_device_name, description, instance.architecture, instance.virtualization_type,
@@ -94,6 +100,35 @@ def create(
     _write_mapping(tx, image, lines)
     tx.touch(image.id, instance.id)
     return image, made
+
+
+def copy(tx: Transaction, account_id: str, source_id: str, name: str, description: str = "") -> tuple[Image, list[Snapshot]]:
+    """Wish for a copy of an image, with copies of its snapshots (API_CopyImage). Whom the source is shared with is not copied."""
+    source = usable(tx, account_id, source_id)
+    check_name(tx, account_id, name)
+    assert source.root_device_name is not None
+    registration = Registration(
+        name, source.root_device_name, description, source.architecture, source.virtualization_type, source.options
+    )
+    image = _add(tx, account_id, registration, ())
+    image.source_image_id = source.id
+    copies: dict[str, Snapshot] = {}
+    lines = [bdm.from_json(line) for line in source.mapping]
+    for origin in dict.fromkeys(line.snapshot_id for line in lines if line.snapshot_id):
+        try:
+            snapshot = snapshots.usable(tx, account_id, origin)
+        except errors.NotFound:
+            raise errors.NotPermitted("image-storage-unshared") from None
+        note = (
+            f"Copied for DestinationAmi {image.id} from SourceAmi {source.id} for SourceSnapshot {origin}."
+            f" Task created on {int(tx.now.timestamp() * 1000):,}."
+        )
+        copies[origin] = snapshots.copy(tx, account_id, snapshot, note)
+    _write_mapping(
+        tx, image, [replace(line, snapshot_id=copies[line.snapshot_id].id) if line.snapshot_id else line for line in lines]
+    )
+    tx.touch(image.id)
+    return image, list(copies.values())
 
 
 def begin_import(tx: Transaction, account_id: str, size: int, zone: str, description: str) -> Snapshot:
@@ -123,16 +158,21 @@ def check_name(tx: Transaction, account_id: str, name: str) -> None:
 
 
 def find(tx: Transaction, account_id: str, image_id: str) -> Image:
-    """The account's image. A deregistered one is `image-unavailable`."""
-    image = lookup.one(tx, Image, "ami", account_id, image_id)
+    """The account's own image. Raises NotPermitted for one only shared with it; a deregistered one is `image-unavailable`."""
+    image = lookup.own(tx, Image, "ami", account_id, image_id)
     if image.state == "deregistered":
         raise errors.NotFound("image-unavailable", image=image_id)
     return image
 
 
+def is_own(tx: Transaction, account_id: str, image_id: str) -> bool:
+    """Whether the image is the account's own."""
+    return tx.db.scalar(select(Image.id).where(Image.id == image_id, Image.account_id == account_id)) is not None
+
+
 def usable(tx: Transaction, account_id: str, image_id: str) -> Image:
-    """The image, if an instance can be launched from it now."""
-    image = find(tx, account_id, image_id)
+    """The image, the account's own or shared with it, if an instance can be launched from it now."""
+    image = lookup.shared(tx, Image, "ami", account_id, image_id)
     if image.state != "available":
         raise errors.NotFound("image-unavailable", image=image_id)
     return image
@@ -141,19 +181,113 @@ def usable(tx: Transaction, account_id: str, image_id: str) -> Image:
 def deregister(tx: Transaction, account_id: str, image_id: str) -> Image:
     """Take an image back; its snapshots and instances stay (API_DeregisterImage)."""
     image = find(tx, account_id, image_id)
-    state = lifecycle.after(lifecycle.IMAGE, image.state, "deregister")
-    assert state is not None
-    image.state = state
+    if is_protected(image, tx.now):
+        raise errors.NotPermitted("image-protected", image=image_id)
+    _wish(image, "deregister")
+    permissions.revoke(tx, image_id)
     for row in tx.db.scalars(select(ImageSnapshot).where(ImageSnapshot.image_id == image_id)):
         tx.db.delete(row)
     return image
 
 
-def sources(tx: Transaction, account_id: str, wanted: Sequence[str]) -> dict[str, bdm.Source]:
-    """What the snapshots and volumes of a mapping are. Raises where one is not the account's, or a snapshot is not completed."""
+def share(tx: Transaction, account_id: str, image_id: str, grant: Sequence[str], revoke: Sequence[str]) -> Image:
+    """Say who else may launch an image: account ids, and `all` (API_ModifyImageAttribute, LaunchPermission)."""
+    image = find(tx, account_id, image_id)
+    if grant and image.state == "disabled":
+        raise errors.WrongState("image-wrong-state", image=image_id, state=image.state)
+    if permissions.ALL in grant:
+        access = settings.get(tx, account_id, settings.IMAGE_ACCESS, settings.UNBLOCKED)
+        if access != settings.UNBLOCKED:
+            raise errors.NotPermitted("public-access-blocked", what="image", id=image_id)
+        if image.deprecated_at and image.deprecated_at > image.created_at + LATEST_PUBLIC_DEPRECATION:
+            raise errors.Invalid("deprecation-too-late", years=2)
+    permissions.grant(tx, image_id, grant)
+    permissions.revoke(tx, image_id, revoke)
+    return image
+
+
+def change(tx: Transaction, account_id: str, image_id: str, **values: str) -> Image:
+    """Change an image's description, or one of its options."""
+    image = find(tx, account_id, image_id)
+    for name, value in values.items():
+        if name == "description":
+            image.description = value
+        else:
+            image.options = image.options | {name: value}
+    return image
+
+
+def disable(tx: Transaction, account_id: str, image_id: str) -> Image:
+    """Let nobody launch an image, and share it with nobody (API_DisableImage)."""
+    image = find(tx, account_id, image_id)
+    _wish(image, "disable")
+    permissions.revoke(tx, image_id)
+    return image
+
+
+def enable(tx: Transaction, account_id: str, image_id: str) -> Image:
+    """Let a disabled image be launched again (API_EnableImage)."""
+    image = find(tx, account_id, image_id)
+    _wish(image, "enable")
+    return image
+
+
+def deprecate(tx: Transaction, account_id: str, image_id: str, when: datetime | None) -> Image:
+    """Say when an image is out of date, to the minute; None takes that back (API_EnableImageDeprecation)."""
+    image = find(tx, account_id, image_id)
+    if when is not None:
+        when = (when + timedelta(seconds=30)).replace(second=0, microsecond=0)
+        if when <= tx.now:
+            raise errors.Invalid("deprecation-past")
+        if when > tx.now + LATEST_DEPRECATION:
+            raise errors.Invalid("deprecation-too-late", years=10)
+        if permissions.ALL in permissions.of(tx, image_id) and when > image.created_at + LATEST_PUBLIC_DEPRECATION:
+            raise errors.Invalid("deprecation-too-late", years=2)
+    image.deprecated_at = when
+    return image
+
+
+def protect(tx: Transaction, account_id: str, image_id: str, *, cooldown: bool) -> Image:
+    """Let an image not be deregistered (API_EnableImageDeregistrationProtection)."""
+    image = find(tx, account_id, image_id)
+    image.protection = "enabled-with-cooldown" if cooldown else "enabled-without-cooldown"
+    image.protected_until = None
+    return image
+
+
+def unprotect(tx: Transaction, account_id: str, image_id: str) -> Image:
+    """Let an image be deregistered again: after a day, if it was protected with a cooldown."""
+    image = find(tx, account_id, image_id)
+    if image.protection == "enabled-with-cooldown":
+        image.protected_until = tx.now + COOLDOWN
+    image.protection = "disabled"
+    return image
+
+
+def is_protected(image: Image, now: datetime) -> bool:
+    """Whether it may not be deregistered."""
+    return image.protection != "disabled" or image.protected_until is not None and image.protected_until > now
+
+
+def launched(tx: Transaction, image: Image) -> None:
+    """An instance is launched from it."""
+    image.launched_at = tx.now
+
+
+def sources(tx: Transaction, account_id: str, wanted: Sequence[str], image: Image | None = None) -> dict[str, bdm.Source]:
+    """What the snapshots and volumes of a mapping are. Raises where one cannot be used by the account.
+
+    Who may launch `image` may do so with its snapshots, whoever owns them.
+    """
     snapshot_ids = [id for id in wanted if ids.well_formed("snap", id)]
     volume_ids = [id for id in wanted if ids.well_formed("vol", id)]
-    found = {row.id: bdm.Source(row.size, row.encrypted) for row in (snapshots.usable(tx, account_id, id) for id in snapshot_ids)}
+    bundled = {line.get("snapshot_id") for line in image.mapping} if image else set()
+    parts = tx.db.scalars(select(Snapshot).where(Snapshot.id.in_(bundled & set(snapshot_ids)))).all() if bundled else ()
+    found = {row.id: bdm.Source(row.size, row.encrypted) for row in parts}
+    for id in snapshot_ids:
+        if id not in found:
+            row = snapshots.usable(tx, account_id, id)
+            found[id] = bdm.Source(row.size, row.encrypted)
     rows = [volumes.find(tx, account_id, id) for id in volume_ids]
     return found | {row.id: bdm.Source(row.size, row.encrypted) for row in rows}
 
@@ -196,6 +330,13 @@ def _add(tx: Transaction, account_id: str, registration: Registration, lines: Se
     tx.db.add(image)
     _write_mapping(tx, image, lines)
     return image
+
+
+def _wish(image: Image, event: str) -> None:
+    state = lifecycle.after(lifecycle.IMAGE, image.state, event)
+    if state is None:
+        raise errors.WrongState("image-wrong-state", image=image.id, state=image.state)
+    image.state = state
 
 
 def _write_mapping(tx: Transaction, image: Image, lines: Sequence[bdm.Line]) -> None:

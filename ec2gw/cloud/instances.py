@@ -8,28 +8,35 @@ from typing import Any
 
 from sqlalchemy import select
 
-from ec2gw.cloud import images, interfaces, lookup, volumes
+from ec2gw.cloud import images, interfaces, lookup, placement, volumes
 from ec2gw.model import bdm, errors, ids, instance_types, lifecycle
 from ec2gw.state import records
-from ec2gw.state.records import Console, Image, Instance, KeyPair
+from ec2gw.state.records import Attachment, Console, Image, Instance, KeyPair, PlacementGroup, Volume
 from ec2gw.state.session import Transaction
+
+MOST_AT_ONCE = 1_000  # instances of one launch
 
 BY_USER = ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown")
 BY_GUEST = ("Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdown: Instance initiated shutdown")
 BY_HOST = ("Server.InternalError", "Server.InternalError: Internal error on launch")
 DIED = ("Server.InternalError", "Server.InternalError: The machine ended unexpectedly")
 BAD_VOLUME = ("Client.InternalError", "Client.InternalError: Client error on launch")
+_INHERITED = ("EnaSupport", "SriovNetSupport", "KernelId", "RamdiskId")  # what an instance has from its image
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What RunInstances says of the instances, beside how many. `patience` is how long their guests have to obey, in seconds."""
+    """What RunInstances says of the instances, beside how many.
+
+    `patience` is how long their guests have to obey, in seconds. `cores` and `threads` None are the type's own. `options` are
+    kept for the faces.
+    """
 
     image_id: str
     type: str
     patience: int
     lines: tuple[bdm.Line, ...] = ()
-    network: interfaces.Wish = interfaces.Wish()
+    network: interfaces.Wish = field(default_factory=interfaces.Wish)
     zone: str | None = None
     zones: tuple[str, ...] = ()
     key_name: str | None = None
@@ -40,6 +47,10 @@ class Launch:
     disable_api_stop: bool = False
     monitoring: bool = False
     ebs_optimized: bool = False
+    cores: int | None = None
+    threads: int | None = None
+    group: PlacementGroup | None = None
+    partition: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -54,8 +65,13 @@ class Change:
 # -- wishes ---------------------------------------------------------------------------------------------------------------------
 
 
-def launch(tx: Transaction, account_id: str, wish: Launch, count: int) -> list[Instance]:
-    """Wish for `count` instances, each with volumes of its own (API_RunInstances)."""
+def launch(tx: Transaction, account_id: str, wish: Launch, count: int, least: int | None = None) -> list[Instance]:
+    """Wish for `count` instances, each with volumes of its own; fewer, but `least`, where there is no room for all
+    (API_RunInstances).
+    """
+    least = count if least is None else least
+    if least > MOST_AT_ONCE:
+        raise errors.LimitExceeded("instance-limit", requested=least, limit=MOST_AT_ONCE)
     image = images.usable(tx, account_id, wish.image_id)
     kind = instance_types.find(wish.type)
     if image.architecture not in kind.architectures:
@@ -64,6 +80,7 @@ def launch(tx: Transaction, account_id: str, wish: Launch, count: int) -> list[I
         )
     if wish.key_name is not None:
         _check_key(tx, account_id, wish.key_name)
+    images.launched(tx, image)
     assert image.root_device_name is not None
     disks, scratch = bdm.resolve(
         [bdm.from_json(line) for line in image.mapping],
@@ -79,6 +96,7 @@ def launch(tx: Transaction, account_id: str, wish: Launch, count: int) -> list[I
         raise errors.Conflict("invalid-combination", message="An existing volume cannot be mapped to more than one instance")
     zones = [*(volume.zone for volume in existing.values()), *wish.zones]
     network = interfaces.resolve(tx, account_id, wish.network, wish.zone, zones, wish.type, count)
+    count = min(count, MOST_AT_ONCE, max(least, interfaces.room(network)))
     reservation_id = ids.new("r")
     return [_launch_one(tx, account_id, wish, image, network, reservation_id, index, disks, scratch) for index in range(count)]
 
@@ -125,22 +143,29 @@ def _launch_one(
         architecture=image.architecture,
         virtualization_type=image.virtualization_type,
         scratch=[
-            {"name": f"eph-{id[2:]}-{disk.virtual}", "device": disk.device, "virtual": disk.virtual, "slot": disk.slot, "size": disk.size}
+            {
+                "name": f"eph-{id[2:]}-{disk.virtual}",
+                "device": disk.device,
+                "virtual": disk.virtual,
+                "slot": disk.slot,
+                "size": disk.size,
+            }
             for disk in scratch
         ],
-        options=dict(wish.options),
+        cores=wish.cores,
+        threads=wish.threads,
+        options={name: image.options[name] for name in _INHERITED if name in image.options} | dict(wish.options),
     )
     tx.db.add(instance)
     tx.db.flush()
+    placement.join(tx, wish.group, instance, wish.partition)
     for disk in disks:
         if disk.volume_id:
             volume = volumes.take(tx, account_id, disk.volume_id, instance)
         else:
             assert disk.shape is not None
             volume = volumes.add(tx, account_id, network.zone, disk.shape, disk.snapshot_id, disk.encrypted)
-        volumes.place(
-            tx, volume, instance, disk.device, delete_on_termination=disk.delete_on_termination, slot=disk.slot
-        )
+        volumes.place(tx, volume, instance, disk.device, delete_on_termination=disk.delete_on_termination, slot=disk.slot)
     interfaces.launch(tx, network, instance)
     tx.db.refresh(instance, ["attachments"])
     tx.touch(id)
@@ -194,9 +219,7 @@ def terminate(tx: Transaction, account_id: str, wanted: Sequence[str], patience:
         if row.disable_api_stop:
             raise errors.NotPermitted("termination-protected", instance=row.id, attribute="disableApiStop")
     _hurry(tx, rows, patience)
-    return _each(
-        tx, account_id, wanted, "terminate", "instance-wrong-state", lambda row: _say_by_user(tx, row, patience), rows
-    )
+    return _each(tx, account_id, wanted, "terminate", "instance-wrong-state", lambda row: _say_by_user(tx, row, patience), rows)
 
 
 def _each(
@@ -244,6 +267,13 @@ def find(tx: Transaction, account_id: str, instance_id: str) -> Instance:
     return lookup.one(tx, Instance, "i", account_id, instance_id)
 
 
+def disks(tx: Transaction, instance: Instance) -> list[tuple[Attachment, Volume]]:
+    """The volumes at an instance by slot, the root first."""
+    wanted = [row.volume_id for row in instance.attachments]
+    found = {row.id: row for row in tx.db.scalars(select(Volume).where(Volume.id.in_(wanted)))}
+    return [(row, found[row.volume_id]) for row in instance.attachments]
+
+
 def keep_volumes(tx: Transaction, instance: Instance, device: str, delete_on_termination: bool, volume_id: str | None) -> None:
     """Change whether the volume at a device goes with the instance (API_ModifyInstanceAttribute, BlockDeviceMapping)."""
     row = next((row for row in instance.attachments if bdm.same(row.device, device)), None)
@@ -259,6 +289,12 @@ def change(instance: Instance, **values: object) -> None:
             setattr(instance, name, value)
         else:
             instance.options = instance.options | {name: value}
+
+
+def retype(instance: Instance, kind: instance_types.InstanceType, **options: object) -> None:
+    """Make an instance of another type; what was chosen of the old type's CPU is forgotten. `options` None are none."""
+    instance.type, instance.cores, instance.threads = kind.name, None, None
+    instance.options = {name: value for name, value in (instance.options | options).items() if value is not None}
 
 
 def must_be_stopped(instance: Instance) -> None:
@@ -361,4 +397,4 @@ def _check_key(tx: Transaction, account_id: str, name: str) -> None:
 
 
 def _sources(tx: Transaction, account_id: str, image: Image, wanted: Sequence[str]) -> Mapping[str, bdm.Source]:
-    return images.sources(tx, account_id, wanted)
+    return images.sources(tx, account_id, wanted, image)

@@ -15,7 +15,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from ec2gw.cloud import groups, lookup, routes
 from ec2gw.model import errors, ids, instance_types, networks
-from ec2gw.state import records
+from ec2gw.state import journal, records
 from ec2gw.state.networks import Address, Interface, InterfaceAddress, InterfaceGroup, SecurityGroup, Subnet, Vpc
 from ec2gw.state.records import Instance
 from ec2gw.state.session import Transaction
@@ -99,7 +99,8 @@ def _unmap(tx: Transaction, interface_id: str, *private: str) -> None:
     chosen = update(Address).where(Address.interface_id == interface_id)
     if private:
         chosen = chosen.where(Address.private_address.in_(private))
-    tx.db.execute(chosen.values(association_id=None, interface_id=None, private_address=None))
+    gone = chosen.values(association_id=None, interface_id=None, private_address=None)
+    tx.db.execute(gone, execution_options=journal.concerning(interface_id))
 
 
 # -- addresses ----------------------------------------------------------------------------------------------------------------
@@ -501,7 +502,8 @@ def started(tx: Transaction, instance_id: str) -> None:
     tx.db.execute(
         update(Interface)
         .where(Interface.instance_id == instance_id, Interface.attachment_state == "attaching")
-        .values(attachment_state="attached")
+        .values(attachment_state="attached"),
+        execution_options=journal.concerning(instance_id),
     )
 
 

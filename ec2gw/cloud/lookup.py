@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
+from ec2gw.cloud import permissions
 from ec2gw.model import errors, ids
 from ec2gw.state import records
 from ec2gw.state.session import Transaction
 
 R = TypeVar("R", bound=records.Listed)
+S = TypeVar("S", records.Image, records.Snapshot)
 
 
 def one(tx: Transaction, record: type[R], prefix: str, account_id: str, id: str, parameter: str | None = None) -> R:
@@ -23,12 +25,36 @@ def many(
     tx: Transaction, record: type[R], prefix: str, account_id: str, wanted: Sequence[str], parameter: str | None = None
 ) -> list[R]:
     """The account's records of these ids, in that order. One malformed or missing id fails them all."""
+    return _many(tx, record, prefix, record.account_id == account_id, wanted, parameter)
+
+
+def shared(tx: Transaction, record: type[S], prefix: str, account_id: str, id: str) -> S:
+    """The record of this id that is the account's, or shared with it. Raises Malformed or NotFound."""
+    return _many(tx, record, prefix, permissions.visible(record, account_id), (id,), None)[0]
+
+
+def own(tx: Transaction, record: type[S], prefix: str, account_id: str, id: str) -> S:
+    """The account's record of this id. Raises Malformed, NotFound, or NotPermitted for one that is only shared with it."""
+    row = shared(tx, record, prefix, account_id, id)
+    if row.account_id != account_id:
+        raise errors.NotPermitted("not-owner", what=ids.KINDS[prefix], id=id)
+    return row
+
+
+def _many(
+    tx: Transaction,
+    record: type[R],
+    prefix: str,
+    whose: ColumnElement[bool],
+    wanted: Sequence[str],
+    parameter: str | None,
+) -> list[R]:
     kind = ids.KINDS[prefix]
     for id in wanted:
         if not ids.well_formed(prefix, id):
             raise errors.Malformed("malformed-id", kind=kind, id=id, parameter=parameter or f"{kind}Id")
     unique = list(dict.fromkeys(wanted))
-    found = {row.id: row for row in tx.db.scalars(select(record).where(record.id.in_(unique), record.account_id == account_id))}
+    found = {row.id: row for row in tx.db.scalars(select(record).where(record.id.in_(unique), whose))}
     missing = [id for id in unique if id not in found]
     if missing:
         raise errors.NotFound("not-found", kind=kind, ids=missing)

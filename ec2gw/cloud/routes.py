@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 
 from ec2gw.cloud import lookup
 from ec2gw.model import errors, ids, networks
-from ec2gw.state import records
+from ec2gw.state import journal, records
 from ec2gw.state.networks import Address, Gateway, Interface, Route, RouteTable, Subnet, Vpc
 from ec2gw.state.records import Instance
 from ec2gw.state.session import Transaction
@@ -202,7 +202,8 @@ def only_interface(tx: Transaction, instance: Instance) -> Interface:
 def moved(tx: Transaction, interface: Interface) -> None:
     """An interface has come to an instance or left it, or goes: routes to it lead there, or nowhere."""
     there = update(Route).where(Route.interface_id == interface.id)
-    tx.db.execute(there.values(instance_id=interface.instance_id, state="active" if interface.instance_id else "blackhole"))
+    now = there.values(instance_id=interface.instance_id, state="active" if interface.instance_id else "blackhole")
+    tx.db.execute(now, execution_options=journal.concerning(interface.id))
 
 
 def _next(table: RouteTable) -> int:

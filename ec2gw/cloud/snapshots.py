@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 
-from ec2gw.cloud import lookup
+from ec2gw.cloud import lookup, permissions, settings
 from ec2gw.model import errors, ids, lifecycle
 from ec2gw.state import records
 from ec2gw.state.records import Image, ImageSnapshot, Snapshot, Volume
@@ -73,18 +75,33 @@ def _add(
 
 
 def usable(tx: Transaction, account_id: str, snapshot_id: str) -> Snapshot:
-    """The account's snapshot, completed, or the refusal that says why not."""
-    snapshot = find(tx, account_id, snapshot_id)
+    """The snapshot, the account's own or shared with it, completed, or the refusal that says why not."""
+    snapshot = _there(lookup.shared(tx, Snapshot, "snap", account_id, snapshot_id))
     if snapshot.state != "completed":
         raise errors.WrongState("snapshot-not-completed", state=snapshot.state)
     return snapshot
 
 
 def find(tx: Transaction, account_id: str, snapshot_id: str) -> Snapshot:
-    """The account's snapshot; one that is being deleted is no longer found."""
-    snapshot = lookup.one(tx, Snapshot, "snap", account_id, snapshot_id)
+    """The account's own snapshot, unless it is being deleted. Raises NotPermitted for one that is only shared with it."""
+    return _there(lookup.own(tx, Snapshot, "snap", account_id, snapshot_id))
+
+
+def _there(snapshot: Snapshot) -> Snapshot:
     if snapshot.state == "deleting":
-        raise errors.NotFound("not-found", kind="snapshot", ids=[snapshot_id])
+        raise errors.NotFound("not-found", kind="snapshot", ids=[snapshot.id])
+    return snapshot
+
+
+def share(tx: Transaction, account_id: str, snapshot_id: str, grant: Sequence[str], revoke: Sequence[str]) -> Snapshot:
+    """Say who else may make volumes of a snapshot: account ids, and `all` (API_ModifySnapshotAttribute)."""
+    snapshot = find(tx, account_id, snapshot_id)
+    if permissions.ALL in grant:
+        access = settings.get(tx, account_id, settings.SNAPSHOT_ACCESS, settings.UNBLOCKED)
+        if access != settings.UNBLOCKED:
+            raise errors.NotPermitted("public-access-blocked", what="snapshot", id=snapshot_id)
+    permissions.grant(tx, snapshot_id, grant)
+    permissions.revoke(tx, snapshot_id, revoke)
     return snapshot
 
 
@@ -97,6 +114,7 @@ def delete(tx: Transaction, account_id: str, snapshot_id: str) -> Snapshot:
     state = lifecycle.after(lifecycle.SNAPSHOT, snapshot.state, "delete")
     assert state is not None
     snapshot.state = state
+    permissions.revoke(tx, snapshot_id)
     tx.touch(snapshot_id)
     _ring(tx, snapshot)
     return snapshot
@@ -146,7 +164,9 @@ def _tell(tx: Transaction, snapshot_id: str, event: str) -> Snapshot | None:
     snapshot.state = state
     if state == "completed":
         snapshot.completed_at = tx.now
-    users = select(Image.id).join(ImageSnapshot, ImageSnapshot.image_id == Image.id).where(ImageSnapshot.snapshot_id == snapshot_id)
+    users = (
+        select(Image.id).join(ImageSnapshot, ImageSnapshot.image_id == Image.id).where(ImageSnapshot.snapshot_id == snapshot_id)
+    )
     tx.touch(*tx.db.scalars(users))
     return snapshot
 

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, func, insert, not_, select
 from sqlalchemy import delete as sql_delete
 
 from ec2gw.model import errors, ids
-from ec2gw.state import networks
-from ec2gw.state.records import Image, Instance, KeyPair, Listed, Snapshot, Tag, Volume
+from ec2gw.state import journal, networks
+from ec2gw.state.records import Image, Instance, KeyPair, LaunchTemplate, Listed, PlacementGroup, Snapshot, Tag, Volume
 from ec2gw.state.session import Transaction
 
 MOST_TAGS = 50  # of the user's own on one resource
@@ -35,6 +35,8 @@ RECORDS: Mapping[str, type[Listed]] = {
     "network-acl": networks.Acl,
     "dhcp-options": networks.DhcpOptions,
     "elastic-ip": networks.Address,
+    "launch-template": LaunchTemplate,
+    "placement-group": PlacementGroup,
 }
 _ROWS = 500  # ids in one query
 
@@ -54,13 +56,14 @@ def put(tx: Transaction, account_id: str, resource_ids: Sequence[str], tags: Map
     if len(tags) > MOST_TAGS:
         raise errors.LimitExceeded("too-many-tags")
     for some in _chunks(resource_ids):
-        tx.db.execute(sql_delete(Tag).where(Tag.resource_id.in_(some), Tag.key.in_(tags)))
+        concerning = journal.concerning(*some)
+        tx.db.execute(sql_delete(Tag).where(Tag.resource_id.in_(some), Tag.key.in_(tags)), execution_options=concerning)
         rows = [
             {"resource_id": id, "key": key, "value": value, "account_id": account_id, "resource_type": ids.kind(id)}
             for id in some
             for key, value in tags.items()
         ]
-        tx.db.execute(insert(Tag), rows)
+        tx.db.execute(insert(Tag), rows, execution_options=concerning)
         fullest = select(func.count()).where(Tag.resource_id.in_(some), _own()).group_by(Tag.resource_id)
         if any(count > MOST_TAGS for count in tx.db.scalars(fullest)):
             raise errors.LimitExceeded("too-many-tags")
@@ -74,7 +77,7 @@ def delete(
     for key, _ in pairs or ():
         _check_key(key)
     for some in _chunks(found):
-        chosen = sql_delete(Tag).where(Tag.resource_id.in_(some), _own())
+        chosen = sql_delete(Tag).where(Tag.resource_id.in_(some), _own()).execution_options(**journal.concerning(*some))
         if pairs is None:
             tx.db.execute(chosen)
         for key, value in pairs or ():

@@ -1,4 +1,4 @@
-"""The verbs of volumes and their attachments: wishes of the faces, then facts of the engine. Only this module changes their records."""
+"""The verbs of volumes and attachments: wishes of the faces, facts of the engine. Only this module changes their records."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def _instance(tx: Transaction, id: str) -> Instance | None:
         wished_at=row.wished_at,
         grace=row.grace,
         ended_at=row.ended_at,
-        vcpus=kind.vcpus,
+        vcpus=(row.cores or kind.cores) * (row.threads or kind.threads),
         memory_mib=kind.memory_mib,
         attached=attached,
         scratch=scratch,

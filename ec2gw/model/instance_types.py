@@ -47,6 +47,23 @@ class InstanceType:
         return self.vcpus // self.threads
 
     @property
+    def valid_cores(self) -> range:
+        """How many cores an instance may be launched with."""
+        return range(self.cores, self.cores + 1) if self.family in _FIXED_CORES else range(1, self.cores + 1)
+
+    @property
+    def valid_threads(self) -> range:
+        """How many threads a core of an instance may have."""
+        return range(self.threads, self.threads + 1) if self.family in _FIXED_CORES else range(1, self.threads + 1)
+
+    @property
+    def ebs_optimized(self) -> str:
+        """Whether the way to its volumes is its own: `default`, `supported` (for the asking) or `unsupported`."""
+        if self.family not in _SHARED_PATH:
+            return "default"
+        return "supported" if self.name in _OWN_PATH else "unsupported"
+
+    @property
     def disks(self) -> tuple[int, ...]:
         """The size of each instance-store disk: `ephemeral0` first."""
         count, size = self.storage or (0, 0)
@@ -377,6 +394,13 @@ _OTHER_INTERFACES = {
     "t3a.small": (2, 4), "m3.2xlarge": (4, 30), "m2.4xlarge": (8, 30), "m4.16xlarge": (8, 30),
 }  # fmt: skip
 _OLD_NETWORK = {"t2": {"xlarge": "Moderate", "2xlarge": "Moderate"}, "m1": {"small": "Low", "xlarge": "High"}}
+# Families whose CPU cannot be chosen; those of the time before every type was EBS-optimized, and their types that can be.
+_FIXED_CORES = ("t1", "m1", "c1", "m2", "t2")
+_SHARED_PATH = ("t1", "m1", "c1", "m2", "t2", "m3", "c3", "r3", "i2")
+_OWN_PATH = (
+    "m1.large", "m1.xlarge", "c1.xlarge", "m2.2xlarge", "m2.4xlarge", "m3.xlarge", "m3.2xlarge", "c3.xlarge", "c3.2xlarge",
+    "c3.4xlarge", "r3.xlarge", "r3.2xlarge", "r3.4xlarge", "i2.xlarge", "i2.2xlarge", "i2.4xlarge",
+)  # fmt: skip
 _FREE_TIER = ("t2.micro", "t3.micro")
 
 

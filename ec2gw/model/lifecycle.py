@@ -80,17 +80,26 @@ SNAPSHOT: Table = {
 
 IMAGE: Table = {
     "pending": {"completed": "available", "failed": "failed", "deregister": "deregistered"},
-    "available": {"deregister": "deregistered"},
+    "available": {"deregister": "deregistered", "disable": "disabled", "enable": "available"},
+    "disabled": {"deregister": "deregistered", "disable": "disabled", "enable": "available"},
     "failed": {"deregister": "deregistered"},
     "deregistered": {},
 }
 
-WISHES = frozenset({"start", "stop", "reboot", "terminate", "attach", "detach", "delete", "deregister"})
+# EBS User Guide, "Monitor the progress of volume modifications".
+MODIFICATION: Table = {
+    "modifying": {"grown": "optimizing", "failed": "failed"},
+    "optimizing": {"optimized": "completed"},
+    "completed": {},
+    "failed": {},
+}
+
+WISHES = frozenset({"start", "stop", "reboot", "terminate", "attach", "detach", "delete", "deregister", "disable", "enable"})
 FACTS = frozenset(
     {
         "started", "failed", "failed-again", "halted", "halted-for-good", "stopped", "ended",
         "created", "created-attached", "detached", "reclaim", "removed",
-        "plugged", "unplugged", "withheld", "completed",
+        "plugged", "unplugged", "withheld", "completed", "grown", "optimized",
     }
 )  # fmt: skip
 

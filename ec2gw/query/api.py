@@ -18,6 +18,7 @@ from botocore import loaders, xform_name
 from ec2gw.query import errors
 
 if TYPE_CHECKING:
+    from ec2gw.query.fragments import Shelf
     from ec2gw.state.session import Transaction
 
 Request = dict[str, Any]
@@ -130,7 +131,10 @@ class Region:
 
 @dataclass(frozen=True)
 class Call:
-    """Who asks, when (`now`: aware, UTC), in which version, and the open transaction `tx` that the answer stands on."""
+    """Who asks, when (`now`: aware, UTC), in which version, and the open transaction `tx` that the answer stands on.
+
+    `kept` gives what was written before to answers like this one, None where nothing is kept.
+    """
 
     account_id: str
     access_key_id: str
@@ -139,6 +143,7 @@ class Call:
     now: datetime.datetime
     tx: Transaction = field(repr=False)
     settings: Region
+    kept: Shelf | None = field(default=None, repr=False)
 
 
 # -- The register of actions -------------------------------------------------------------------------------------------------

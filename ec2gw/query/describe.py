@@ -15,13 +15,15 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import jmespath  # type: ignore[import-untyped]
-from sqlalchemy import ColumnElement, Select, false, select, tuple_
+from sqlalchemy import ColumnElement, Select, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from ec2gw.cloud import tags
+from ec2gw.cloud import permissions, tags
 from ec2gw.model import errors, ids
+from ec2gw.query import wire
 from ec2gw.query.api import Call, Request, Response
 from ec2gw.query.errors import Fault
+from ec2gw.query.fragments import Shelf
 from ec2gw.state import records
 
 MOST_FILTERS = 50
@@ -30,12 +32,13 @@ LONGEST_FILTER_VALUE = 1_000
 MOST_IDS = 10_000
 MOST_ON_A_PAGE = 1_000
 LEAST_ON_A_PAGE = 5
-BATCH = 500
+BATCH = 1_000
 MOST_AT_ONCE = 10_000  # where the client names no size: EC2's "internal limit"; then there is a next page after all
 MOST_LOOKED_AT = 5_000  # records for a page of a size asked for; it may come back short and say that there is more
 
 Tags = list[dict[str, str]]
 R = TypeVar("R")
+_Shown = tuple[Any, Response | wire.Part]  # a record, or what of it pages and groups need; its view, which may be written already
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,12 @@ class Listing(Generic[R]):
     `kind` is that of its ids (`model.ids`), `result` the member of the answer, `ids` the member of the request that names ids.
     `view(call, record, tags)` shows a record; `filters` are names and jmespath expressions into the view. `columns` names the
     column that answers a filter faster, and changes nothing else. Records in a `hidden` state are not there. Where there is a
-    `group`, records with the same `by` are shown together: `group(call, views, first record)`; filters may look at both. `order`
-    is what pages follow. `tagged` is False for what has no tags.
+    `group`, records with the same `by` are shown together: `group(call, views, first record)`, of which it may read `by` only;
+    filters may look at both. `order` is what pages follow. `tagged` is False for what has no tags. `shared`: accounts may share
+    it, so that of others may be seen; its tags are the owner's alone.
+
+    `kept`: the view rests on nothing but records whose ids stand in it, so what is written of it is kept until one of them
+    changes. `only_named` are the kinds of ids that stand in it while nothing else of their records does.
     """
 
     kind: str
@@ -69,6 +76,9 @@ class Listing(Generic[R]):
     by: str = "reservation_id"
     order: tuple[InstrumentedAttribute[Any], ...] = ()
     tagged: bool = True
+    kept: bool = False
+    only_named: tuple[str, ...] = ()
+    shared: bool = False
     pages: tuple[int, int] | None = None
 
 
@@ -91,7 +101,8 @@ def answer(
     users: Sequence[str] | None = None,
     where: Sequence[ColumnElement[bool]] = (),
 ) -> Response:
-    """Answer a Describe. `owners` and `users` (account ids, `self`, aliases) say whose records are meant; `where` narrows more.
+    """Answer a Describe. `owners` (account ids, `self`, aliases) says whose records are meant, `users` (account ids, `self`,
+    `all`) with whom they are shared; `where` narrows more.
 
     Raises NotFound where an id names nothing of the account's, whatever the filters.
     """
@@ -99,15 +110,20 @@ def answer(
     tests = _tests(req, listing.filters, listing.tagged)
     page = _page(req, listing)
     clauses = _visible(call, listing)
-    wanted = _wanted(call, req, listing, clauses)
+    visible = list(clauses)
+    wanted = _wanted(req, listing)
     if wanted:
         clauses.append(record.id.in_(wanted))
-    for named in (owners, users):
-        if named and not {"self", call.account_id} & set(named):
-            clauses.append(false())
+    if owners:
+        clauses.append(record.account_id.in_(_accounts(call, owners)))
+    if users:
+        clauses.append(permissions.granted(record, call.account_id, _accounts(call, users)))
     clauses += where
     clauses += [clause for test in tests if (clause := _clause(call, listing, test)) is not None]
+    tests = [test for test in tests if not _is_answered(listing, test)]
     found, cursor = _collect(call, listing, clauses, tests, page)
+    if len(found) < len(wanted):
+        _check_present(call, listing, visible, wanted)
     response: Response = {listing.result: _grouped(call, listing, found) if listing.group else [view for _, view in found]}
     if cursor is not None:
         response["NextToken"] = cursor
@@ -179,15 +195,19 @@ def check_owners(owners: Iterable[str], *aliases: str) -> None:
 
 def _visible(call: Call, listing: Listing[R]) -> list[ColumnElement[bool]]:
     record: Any = listing.record
-    clauses: list[ColumnElement[bool]] = [record.account_id == call.account_id]
+    own = record.account_id == call.account_id
+    clauses: list[ColumnElement[bool]] = [permissions.visible(record, call.account_id) if listing.shared else own]
     if listing.hidden:
         clauses.append(record.state.not_in(listing.hidden))
     return clauses
 
 
-def _wanted(call: Call, req: Request, listing: Listing[R], visible: list[ColumnElement[bool]]) -> list[str]:
-    """The ids asked for: first all must be well-formed, then all must be there."""
-    record: Any = listing.record
+def _accounts(call: Call, named: Sequence[str]) -> list[str]:
+    return [call.account_id if name == "self" else name for name in named]
+
+
+def _wanted(req: Request, listing: Listing[R]) -> list[str]:
+    """The ids asked for, which all must be well-formed."""
     wanted = list(dict.fromkeys(req.get(listing.ids, ()))) if listing.ids else []
     if len(wanted) > MOST_IDS:
         raise Fault("ResourceCountExceeded", f"At most {MOST_IDS} ids can be given in a request.")
@@ -197,11 +217,14 @@ def _wanted(call: Call, req: Request, listing: Listing[R], visible: list[ColumnE
             first, *rest = listing.kind.split("-")
             parameter = first + "".join(word.capitalize() for word in rest) + "Id"
             raise errors.Malformed("malformed-id", kind=listing.kind, id=id[:64], parameter=parameter)
-    if wanted:
-        present = set(call.tx.db.scalars(select(record.id).where(record.id.in_(wanted), *visible)))
-        if missing := [id for id in wanted if id not in present]:
-            raise errors.NotFound("not-found", kind=listing.kind, ids=missing)
     return wanted
+
+
+def _check_present(call: Call, listing: Listing[R], visible: list[ColumnElement[bool]], wanted: list[str]) -> None:
+    record: Any = listing.record
+    present = set(call.tx.db.scalars(select(record.id).where(record.id.in_(wanted), *visible)))
+    if missing := [id for id in wanted if id not in present]:
+        raise errors.NotFound("not-found", kind=listing.kind, ids=missing)
 
 
 # -- pages --------------------------------------------------------------------------------------------------------------------
@@ -253,15 +276,22 @@ def _cursor(req: Request, types: tuple[type, ...]) -> tuple[Any, ...] | None:
 
 def _collect(
     call: Call, listing: Listing[R], clauses: list[ColumnElement[bool]], tests: Sequence[_Test], page: _Page
-) -> tuple[list[tuple[R, Response]], str | None]:
+) -> tuple[list[_Shown], str | None]:
     """The records that pass, with their views, and where the next page begins if there is one."""
-    found: list[tuple[R, Response]] = []
+    found: list[_Shown] = []
     after, looked_at = page.after, 0
+    shelf = call.kept if listing.kept and not tests else None
+    looked_up = (listing.record,) if shelf is None else _outline(listing, page)
     while True:
         size = BATCH if tests else min(BATCH, page.size + 1 - len(found))
-        query = select(listing.record).where(*clauses, *_beyond(page.order, after)).order_by(*page.order).limit(size)
-        rows = call.tx.db.scalars(query).all()
-        for record, view in _shown(call, listing, rows, tests):
+        query = select(*looked_up).where(*clauses, *_beyond(page.order, after)).order_by(*page.order).limit(size)
+        if shelf is None:
+            rows: Sequence[Any] = call.tx.db.scalars(query).all()
+            shown = _shown(call, listing, rows, tests)
+        else:
+            rows = call.tx.db.execute(query).all()
+            shown = _kept(call, listing, rows, shelf)
+        for record, view in shown:
             if len(found) == page.size:
                 return found, json.dumps(_place(page.order, found[-1][0]))
             found.append((record, view))
@@ -271,6 +301,25 @@ def _collect(
         after = tuple(_place(page.order, rows[-1]))
         if page.asked and looked_at >= MOST_LOOKED_AT:
             return found, json.dumps(after)
+
+
+def _outline(listing: Listing[R], page: _Page) -> list[Any]:
+    """The columns that it takes to list records whose views are written already."""
+    record: Any = listing.record
+    by = [getattr(record, listing.by)] if listing.group else []
+    return list({column.key: column for column in (record.id, *page.order, *by)}.values())
+
+
+def _kept(call: Call, listing: Listing[R], rows: Sequence[Any], shelf: Shelf) -> Iterator[_Shown]:
+    """Outlines with what is written of their records already, or else their views."""
+    found: dict[str, Any] = shelf.find([row.id for row in rows])
+    record: Any = listing.record
+    if missing := [row.id for row in rows if row.id not in found]:
+        whole = call.tx.db.scalars(select(record).where(record.id.in_(missing))).all()
+        for fresh, view in _shown(call, listing, whole, ()):
+            found[fresh.id] = shelf.add(fresh.id, view, listing.only_named)
+    for row in rows:
+        yield row, found[row.id]
 
 
 def _beyond(order: tuple[Any, ...], after: tuple[Any, ...] | None) -> list[ColumnElement[bool]]:
@@ -283,19 +332,20 @@ def _place(order: tuple[Any, ...], record: Any) -> list[Any]:
     return [getattr(record, column.key) for column in order]
 
 
-def _shown(call: Call, listing: Listing[R], rows: Sequence[R], tests: Sequence[_Test]) -> Iterator[tuple[R, Response]]:
-    given = tags.of(call.tx, [row.id for row in rows]) if listing.tagged else {}  # type: ignore[attr-defined]
+def _shown(call: Call, listing: Listing[R], rows: Sequence[Any], tests: Sequence[_Test]) -> Iterator[_Shown]:
+    given = tags.of(call.tx, [row.id for row in rows]) if listing.tagged else {}
     for row in rows:
-        own = _written(given[row.id]) if listing.tagged else []  # type: ignore[attr-defined]
+        mine = not listing.shared or row.account_id == call.account_id
+        own = _written(given[row.id]) if listing.tagged and mine else []
         view = listing.view(call, row, own)
         seen = {**listing.group(call, [], row), **view} if listing.group and tests else view
         if all(test.passes(seen, own) for test in tests):
             yield row, view
 
 
-def _grouped(call: Call, listing: Listing[R], found: list[tuple[R, Response]]) -> list[Response]:
+def _grouped(call: Call, listing: Listing[R], found: list[_Shown]) -> list[Response]:
     assert listing.group is not None
-    groups: dict[Any, tuple[R, list[Response]]] = {}
+    groups: dict[Any, tuple[Any, list[Any]]] = {}
     for record, view in found:
         groups.setdefault(getattr(record, listing.by), (record, []))[1].append(view)
     return [listing.group(call, views, first) for first, views in groups.values()]
@@ -433,13 +483,20 @@ def _clause(call: Call, listing: Listing[R], test: _Test) -> ColumnElement[bool]
         tagged = tagged.where(records.Tag.key == test.name[len("tag:") :])
         return _is_one_of(record, tagged if literals is None else tagged.where(records.Tag.value.in_(literals)))
     target = record.id if test.name == f"{listing.kind}-id" else listing.columns.get(test.name)
-    if target is None or literals is None:
+    if target is None or literals is None or "" in literals:  # an empty text may be a NULL in the column
         return None
     if isinstance(target, Through):
         return _is_one_of(record, select(target.key).where(target.column.in_(literals)))
     if target.type.python_type is int:
         return target.in_([int(text) for text in literals if re.fullmatch(r"[0-9]{1,18}", text, re.ASCII)])
     return target.in_(literals) if target.type.python_type is str else None
+
+
+def _is_answered(listing: Listing[R], test: _Test) -> bool:
+    """Whether all that pass `_clause` pass the filter too, so that no view need be looked at."""
+    target = listing.columns.get(test.name)
+    of_id = test.name == f"{listing.kind}-id" or isinstance(target, InstrumentedAttribute) and target.type.python_type is str
+    return test.literals is not None and (of_id or test.path is None)
 
 
 def _is_one_of(record: Any, ids: Select[str]) -> ColumnElement[bool]:

@@ -316,6 +316,17 @@ ROWS = {
     ),
     "image-without-root": ("InvalidParameterCombination", "Either imageLocation or rootDeviceName must be set."),
     "image-root-unmapped": ("InvalidBlockDeviceMapping", "Root device {device} is not in the block device mapping"),
+    "image-wrong-state": ("IncorrectState", "The image '{image}' is in the '{state}' state."),
+    "image-storage-unshared": ("InvalidRequest", "You do not have permission to access the storage of this ami"),
+    "image-attribute-fixed": ("InvalidParameterCombination", "The attribute {attribute} of an image cannot be changed."),
+    "image-attribute-mapping": ("InvalidParameter", "The block device mapping of an image cannot be changed."),
+    "image-mapping-private": ("AuthFailure", "Unauthorized attempt to access restricted resource"),
+    "deprecation-past": ("InvalidParameterValue", "The deprecation time must be in the future."),
+    "deprecation-too-late": ("InvalidParameterValue", "The deprecation time must be within {years} years."),
+    "public-access-blocked": (
+        "OperationNotPermitted",
+        "The {what} '{id}' cannot be shared publicly while block public access is on for this account.",
+    ),
     "image-protected": ("OperationNotPermitted", "The image '{image}' is protected against deregistration."),
     "image-unreadable": ("InvalidFormat", "The disk image {path} cannot be read: {detail}"),
     "image-attribute-value": ("InvalidAMIAttributeItemValue", 'Invalid attribute item value "{value}" for {item} item type.'),
@@ -379,6 +390,48 @@ ROWS = {
         "InvalidParameterValue",
         "The architecture '{architecture}' of the specified instance type does not match the architecture '{image_architecture}'"
         " of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again.",
+    ),
+    "configuration-unsupported": (
+        "Unsupported",
+        "The requested configuration is currently not supported. Please check the documentation for supported configurations.",
+    ),
+    "hibernation-unsupported": (
+        "UnsupportedHibernationConfiguration",
+        "Hibernation is not supported for the requested configuration.",
+    ),
+    "hibernation-not-configured": (
+        "UnsupportedHibernationConfiguration",
+        "Stopping an instance with hibernation requires the instance to be configured for hibernation.",
+    ),
+    "capacity-reservation-absent": (
+        "InvalidCapacityReservationId.NotFound",
+        "The capacity reservation '{id}' does not exist.",
+    ),
+    "capacity-reservation-full": (
+        "ReservationCapacityExceeded",
+        "The requested reservation does not have sufficient compatible and available capacity for this request.",
+    ),
+    "metadata-tokens-enforced": (
+        "UnsupportedOperation",
+        "You can't launch instances with IMDSv1 because httpTokensEnforced is enabled for this account. Either launch the"
+        " instance with httpTokens=required or contact your account owner to disable httpTokensEnforced.",
+    ),
+    "ebs-optimized-unsupported": (
+        "InvalidParameterCombination",
+        "EBS-optimized instances are not supported for your requested configuration. Please check the documentation for"
+        " supported configurations.",
+    ),
+    "credits-unsupported": (
+        "InvalidParameterCombination",
+        "The T2, T3, T3a or T4g instance types are required for CPU credits; {type} has none.",
+    ),
+    "credits-instance": (
+        "InstanceCreditSpecification.NotSupported",
+        "The instance '{instance}' does not use CPU credits for CPU usage.",
+    ),
+    "instance-not-monitorable": (
+        "InvalidState",
+        "The instance '{instance}' is going or gone and cannot be monitored.",
     ),
     "user-data-malformed": ("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data."),
     "user-data-too-large": ("InvalidParameterValue", "User data is limited to 16384 bytes"),
@@ -591,8 +644,53 @@ ROWS = {
         "InvalidInstanceID",
         "The {state} instance '{instance}' is not in a valid state for this operation.",
     ),
+    # placement groups
+    "placement-group-taken": ("InvalidPlacementGroup.Duplicate", "The Placement Group '{name}' already exists."),
+    "placement-group-in-use": (
+        "InvalidPlacementGroup.InUse",
+        "The placement group '{name}' is in use and may not be deleted.",
+    ),
+    "placement-group-limit": ("PlacementGroupLimitExceeded", "The maximum number of placement groups has been reached."),
+    "placement-group-full": (
+        "InsufficientInstanceCapacity",
+        "We currently do not have sufficient capacity to launch all of the additional requested instances into Placement Group"
+        " '{name}'.",
+    ),
+    "partitions-without-strategy": (
+        "InvalidParameterCombination",
+        "The parameter partitionCount can only be used with the strategy 'partition'.",
+    ),
+    "partition-without-group": (
+        "InvalidParameterCombination",
+        "The parameter partitionNumber can only be used with a placement group of the strategy 'partition'.",
+    ),
     # launch templates
     "template-name-taken": ("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use."),
+    "template-both": (
+        "InvalidParameterCombination",
+        "Either provide launch template ID or launch template name to {verb} the template.",
+    ),
+    "template-neither": (
+        "MissingParameter",
+        "The request must contain the parameter launch template ID or launch template name",
+    ),
+    "templates-unknown": (
+        "InvalidLaunchTemplateName.NotFoundException",
+        "At least one of the launch templates specified in the request does not exist.",
+    ),
+    "template-version-absent": (
+        "InvalidLaunchTemplateId.VersionNotFound",
+        "The launch template version {version} is not found for the specified launch template.",
+    ),
+    "template-version-default": (
+        "InvalidParameterValue",
+        "The version {version} is the default version of the launch template {template} and cannot be deleted.",
+    ),
+    "template-limit": ("LaunchTemplateLimitExceeded", "The maximum number of launch templates has been reached."),
+    "template-version-limit": (
+        "LaunchTemplateVersionLimitExceeded",
+        "The maximum number of versions of a launch template has been reached.",
+    ),
     "template-version-unknown": (
         "InvalidLaunchTemplateId.VersionNotFound",
         "Could not find the specified version {version} for the launch template with ID {template}.",

@@ -19,13 +19,14 @@ from typing import Protocol, TypeVar
 import prometheus_client
 import structlog
 from aiohttp import ClientPayloadError, web
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ec2gw.model import errors as refusals
-from ec2gw.query import actions, api, errors, signature, sts, tokens, wire
+from ec2gw.query import actions, api, errors, fragments, signature, sts, tokens, wire
 from ec2gw.query.errors import Fault
 from ec2gw.state.records import AccessKey
-from ec2gw.state.session import Database
+from ec2gw.state.session import Database, Transaction
 from ec2gw.state.vault import Vault
 
 MOST_BODY = 1024 * 1024
@@ -85,6 +86,7 @@ class Server:
         self._region = region
         self._bell = bell
         self._paging_key = vault.paging_key
+        self._fragments = fragments.Fragments()
         self._open = functools.lru_cache(maxsize=4096)(vault.open)  # by the sealed bytes: a key that changes is another
         self._looking, self._writing, self._waiting = (
             ThreadPoolExecutor(count, thread_name_prefix=f"query-{name}")
@@ -158,24 +160,36 @@ class Server:
         return signature.Raw(request.method, request.raw_path, _headers(request), body)
 
     async def _serve(self, raw: signature.Raw, request_id: str, notes: dict[str, str | None]) -> _Reply:
-        heard = await self._in(self._looking, self._hear, raw, notes)
-        pool = self._writing if heard.action and heard.action.writes else self._looking
-        perform = functools.partial(self._in, pool, self._perform, heard, request_id)
-        reply = await perform()
+        heard, reply = await self._in(self._looking, self._look, raw, request_id, notes)
+        if reply is None:
+            reply = await self._in(self._writing, self._write, heard, request_id)
         if self._bell is None or heard.action is None:
             return reply
         if heard.action.refreshes is not None:
             # The first run has found the record to be the caller's own; the second shows what the engine has seen since.
             await self._in(self._waiting, self._bell.refresh_console, heard.action.refreshes(heard.request))
-            reply = await perform()
+            heard, again = await self._in(self._looking, self._look, raw, request_id, notes)
+            reply = again or reply
         if heard.action.settles is not None:
             await self._in(self._waiting, self._settle, heard.action.settles(reply.response))
         return reply
 
-    def _hear(self, raw: signature.Raw, notes: dict[str, str | None]) -> _Heard:
-        """Who asks what. Raises faults; nothing is written yet."""
+    def _look(self, raw: signature.Raw, request_id: str, notes: dict[str, str | None]) -> tuple[_Heard, _Reply | None]:
+        """What is asked; and the answer, in the same transaction, where it takes no writing. Raises faults."""
         with self._database.read() as tx:
-            signed = signature.verify(raw, functools.partial(self._credential, tx.db), tx.now)
+            heard = self._hear(tx, raw, notes)
+            if heard.action is None:
+                return heard, _Reply(sts.write(heard.signed, request_id), {})
+            return heard, None if heard.action.writes else self._perform(tx, heard, request_id)
+
+    def _write(self, heard: _Heard, request_id: str) -> _Reply:
+        """Run an action that writes. Its answer is written before the commit: who gets an error has changed nothing."""
+        with self._database.write() as tx:
+            return self._perform(tx, heard, request_id)
+
+    def _hear(self, tx: Transaction, raw: signature.Raw, notes: dict[str, str | None]) -> _Heard:
+        """Who asks what."""
+        signed = signature.verify(raw, functools.partial(self._credential, tx.db), tx.now)
         notes["account"] = signed.account_id
         params = signature.parameters(raw)
         if any("\0" in text for pair in params for text in pair):
@@ -193,31 +207,32 @@ class Server:
         return _Heard(signed, name, version, action, request, dry)
 
     def _credential(self, db: Session, access_key_id: str) -> signature.Credential | None:
-        key = db.get(AccessKey, access_key_id) if access_key_id.isascii() and "\0" not in access_key_id else None
+        if not access_key_id.isascii() or "\0" in access_key_id:
+            return None
+        columns = (AccessKey.secret, AccessKey.account_id, AccessKey.active)
+        key = db.execute(select(*columns).where(AccessKey.id == access_key_id)).one_or_none()
         return signature.Credential(self._open(key.secret), key.account_id, active=key.active) if key else None
 
-    def _perform(self, heard: _Heard, request_id: str) -> _Reply:
-        """Run the action in one transaction. The answer is written before the commit: who gets an error has changed nothing."""
-        if heard.action is None:
-            return _Reply(sts.write(heard.signed, request_id), {})
-        opened = self._database.write if heard.action.writes else self._database.read
+    def _perform(self, tx: Transaction, heard: _Heard, request_id: str) -> _Reply:
+        """Run the action and write its answer."""
+        assert heard.action is not None
         account_id, name, request = heard.signed.account_id, heard.name, dict(heard.request)
+        kept = None if heard.action.writes else self._fragments.shelf(tx, account_id, name, heard.version)
+        call = api.Call(account_id, heard.signed.access_key_id, self._region.name, heard.version, tx.now, tx, self._region, kept)
         try:
-            with opened() as tx:
-                call = api.Call(
-                    account_id, heard.signed.access_key_id, self._region.name, heard.version, tx.now, tx, self._region
-                )
-                if "NextToken" in request:
-                    request["NextToken"] = tokens.unseal(self._paging_key, request["NextToken"], account_id, name, request)
-                response = tokens.once(call, heard.action, request)
-                if response.get("NextToken") is not None:
-                    sealed = tokens.seal(self._paging_key, response["NextToken"], account_id, name, request)
-                    response = response | {"NextToken": sealed}
-                body = wire.write(name, heard.version, response, request_id)
-                if heard.dry:
-                    raise Fault("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+            if "NextToken" in request:
+                request["NextToken"] = tokens.unseal(self._paging_key, request["NextToken"], account_id, name, request)
+            response = tokens.once(call, heard.action, request)
+            if response.get("NextToken") is not None:
+                sealed = tokens.seal(self._paging_key, response["NextToken"], account_id, name, request)
+                response = response | {"NextToken": sealed}
         except refusals.Refusal as refusal:
             raise errors.from_refusal(refusal) from refusal
+        body = wire.write(name, heard.version, response, request_id)
+        if kept is not None:
+            kept.close()
+        if heard.dry:
+            raise Fault("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
         return _Reply(body, response)
 
     def _settle(self, ids: Collection[str]) -> None:

@@ -494,10 +494,34 @@ def _enclose_list(tag: str, write_item: _Writer) -> _Writer:
             raise TypeError(f"{tag} is a list, not {type(value).__name__}")
         put(start)
         for item in value:
-            write_item(item, put)
+            if isinstance(item, Part):
+                put(item.written(write_item))
+            else:
+                write_item(item, put)
         put(end)
 
     return write_list
+
+
+class Part:
+    """An item of a list that is written once, by the first list it stands in, and then only repeated.
+
+    It may stand only where it would be written alike. `text` is None until it is written; then the view is let go.
+    """
+
+    __slots__ = ("_view", "text")
+
+    def __init__(self, view: Any) -> None:
+        self._view = view
+        self.text: str | None = None
+
+    def written(self, write_item: _Writer) -> str:
+        """The item's XML."""
+        if self.text is None:
+            put, parts = _sink()
+            write_item(self._view, put)
+            self.text, self._view = "".join(parts), None
+        return self.text
 
 
 def _scalar_writer(tag: str, form: Callable[[Any], str]) -> _Writer:

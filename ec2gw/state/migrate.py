@@ -44,7 +44,10 @@ def upgrade(url: str, folder: Path) -> None:
 
 
 def revision(url: str) -> str | None:
-    """The schema that the records have now; None when there are none yet."""
+    """The schema that the records have now; None when there are none yet. Makes nothing."""
+    database = sqlalchemy.make_url(url)
+    if database.get_backend_name() == "sqlite" and not Path(database.database or "").is_file():
+        return None
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()

@@ -75,10 +75,22 @@ class Volume(Listed, Record):
     iops: Mapped[int | None]
     throughput: Mapped[int | None]
     encrypted: Mapped[bool] = mapped_column(default=False)
+    auto_enable_io: Mapped[bool] = mapped_column(default=False)
     state: Mapped[str] = mapped_column(index=True)
     attachment: Mapped[Attachment | None] = relationship(
         primaryjoin="Volume.id == foreign(Attachment.volume_id)", uselist=False, viewonly=True, lazy="selectin"
     )
+
+
+class VolumeModification(Listed, Record):
+    """The newest change of a volume, by the volume's id: `before` and `after` are `model.volume_types.Shape` as dicts."""
+
+    __tablename__ = "volume_modification"
+    before: Mapped[dict[str, Any]]
+    after: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str | None]
+    ended_at: Mapped[datetime | None]
 
 
 class Attachment(Record):
@@ -100,8 +112,9 @@ class Attachment(Record):
 class Snapshot(Listed, Record):
     """`origin` is the volume that is cut or the snapshot that is copied; `volume_id` is what Describe shows.
 
-    `cut` turns true when the point in time is taken. `at_rest_of` names the instance that must be off at the cut (CreateImage with
-    a reboot).
+    `cut` turns true when the point in time is taken. `at_rest_of` names the instance that must be off at the cut (CreateImage
+    with a reboot). Snapshots of the same `set_id` are cut at one instant. `lock` is what LockSnapshot has said: `{"mode", "days",
+    "hours", "began", "cool_until", "until"}`, times in ISO 8601.
     """
 
     __tablename__ = "snapshot"
@@ -115,11 +128,16 @@ class Snapshot(Listed, Record):
     reason: Mapped[str | None]
     cut: Mapped[bool] = mapped_column(default=False)
     at_rest_of: Mapped[str | None] = mapped_column(index=True)
+    set_id: Mapped[str | None] = mapped_column(index=True)
     completed_at: Mapped[datetime | None]
+    lock: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class Image(Listed, Record):
-    """`mapping` is the block device mapping as `model.bdm.Line` dicts, sizes and types filled in."""
+    """`mapping` is the block device mapping as `model.bdm.Line` dicts, sizes and types filled in.
+
+    `protection` is EC2's word for whether it may be deregistered; once that is taken back it may last until `protected_until`.
+    """
 
     __tablename__ = "image"
     name: Mapped[str]
@@ -133,7 +151,41 @@ class Image(Listed, Record):
     reason: Mapped[str | None]
     source_instance_id: Mapped[str | None]
     source_image_id: Mapped[str | None]
+    deprecated_at: Mapped[datetime | None]
+    protection: Mapped[str] = mapped_column(default="disabled")
+    protected_until: Mapped[datetime | None]
+    launched_at: Mapped[datetime | None]
     options: Mapped[dict[str, Any]]
+    permissions: Mapped[list[Permission]] = relationship(
+        primaryjoin="Image.id == foreign(Permission.resource_id)", viewonly=True, order_by="Permission.grantee", lazy="selectin"
+    )
+
+
+class Permission(Record):
+    """Who besides its owner may use an image or a snapshot: the account `grantee`, or `all`."""
+
+    __tablename__ = "permission"
+    resource_id: Mapped[str] = mapped_column(primary_key=True)
+    grantee: Mapped[str] = mapped_column(primary_key=True, index=True)
+
+
+class FastRestore(Record):
+    """A snapshot whose fast restore somebody has asked for in a zone."""
+
+    __tablename__ = "fast_restore"
+    snapshot_id: Mapped[str] = mapped_column(primary_key=True)
+    zone: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = mapped_column(index=True)
+    enabled_at: Mapped[datetime]
+
+
+class Setting(Record):
+    """What an account has chosen for all it has, in EC2's own words."""
+
+    __tablename__ = "setting"
+    account_id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
 
 
 class ImageSnapshot(Record):
@@ -146,7 +198,9 @@ class ImageSnapshot(Record):
 
 class Instance(Listed, Record):
     """`boots` counts the boots asked for: the machine on the host must be of that generation. `grace` is how many seconds the
-    guest has to obey the power button. `scratch` are the instance-store disks: `{"name", "device", "virtual", "slot", "size"}`.
+    guest has to obey the power button. `cores` and `threads` (of a core) are None where they are the type's.
+    `placement_group` is the group's name. `options` are members of EC2's instance that only a face reads. `scratch` are the
+    instance-store disks: `{"name", "device", "virtual", "slot", "size"}`.
     """
 
     __tablename__ = "instance"
@@ -178,6 +232,10 @@ class Instance(Listed, Record):
     architecture: Mapped[str]
     virtualization_type: Mapped[str]
     scratch: Mapped[list[Any]]
+    cores: Mapped[int | None]
+    threads: Mapped[int | None]
+    placement_group: Mapped[str | None] = mapped_column(index=True)
+    partition: Mapped[int | None]
     options: Mapped[dict[str, Any]]
     attachments: Mapped[list[Attachment]] = relationship(
         primaryjoin="Instance.id == foreign(Attachment.instance_id)", viewonly=True, order_by="Attachment.slot", lazy="selectin"
@@ -187,6 +245,42 @@ class Instance(Listed, Record):
         viewonly=True,
         order_by="Interface.device_index",
         lazy="selectin",
+    )
+
+
+class PlacementGroup(Listed, Record):
+    """`partitions` counts those of a group whose strategy is `partition`; `spread_level` is there where it is `spread`."""
+
+    __tablename__ = "placement_group"
+    __table_args__ = (UniqueConstraint("account_id", "name"),)
+    name: Mapped[str]
+    strategy: Mapped[str]
+    partitions: Mapped[int | None]
+    spread_level: Mapped[str | None]
+
+
+class LaunchTemplate(Listed, Record):
+    """`default` and `latest` are numbers of versions; `made` counts all ever made, for a number is not used again."""
+
+    __tablename__ = "launch_template"
+    __table_args__ = (UniqueConstraint("account_id", "name"),)
+    name: Mapped[str]
+    default: Mapped[int]
+    latest: Mapped[int]
+    made: Mapped[int]
+
+
+class LaunchTemplateVersion(Listed, Record):
+    """`version` counts within the template. `data` is EC2's LaunchTemplateData. The id is nobody's but ours."""
+
+    __tablename__ = "launch_template_version"
+    __table_args__ = (UniqueConstraint("template_id", "version"),)
+    template_id: Mapped[str]
+    version: Mapped[int]
+    description: Mapped[str | None]
+    data: Mapped[dict[str, Any]]
+    template: Mapped[LaunchTemplate] = relationship(
+        primaryjoin="foreign(LaunchTemplateVersion.template_id) == LaunchTemplate.id", viewonly=True, lazy="joined"
     )
 
 
@@ -232,4 +326,4 @@ class ClientToken(Record):
 
 def forget_tags(db: Session, resource_id: str) -> None:
     """A record that goes takes its tags with it."""
-    db.execute(delete(Tag).where(Tag.resource_id == resource_id))
+    db.execute(delete(Tag).where(Tag.resource_id == resource_id), execution_options={"concerns": (resource_id,)})

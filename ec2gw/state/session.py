@@ -17,6 +17,8 @@ import sqlalchemy
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
+from ec2gw.state import journal
+
 WRITER_LOCK = 0xEC2  # the advisory lock's number on PostgreSQL
 
 
@@ -62,6 +64,8 @@ class Database:
         with Session(self.engine, autoflush=False) as session:
             if self.sqlite:
                 session.execute(text("BEGIN"))  # or each query would see a different moment
+            else:
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             yield Transaction(session, self.clock())
 
     @contextmanager
@@ -74,6 +78,7 @@ class Database:
                 session.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": WRITER_LOCK})
             transaction = Transaction(session, self.clock())
             yield transaction
+            journal.close(session)
             session.commit()
         if transaction.touched:
             self._listener(transaction.touched)

@@ -12,6 +12,7 @@ TABLES = {
     "attachment": (lifecycle.ATTACHMENT, "attaching"),
     "snapshot": (lifecycle.SNAPSHOT, "pending"),
     "image": (lifecycle.IMAGE, "pending"),
+    "modification": (lifecycle.MODIFICATION, "modifying"),
 }
 BY_NAME = pytest.mark.parametrize(("table", "first"), TABLES.values(), ids=TABLES)
 
@@ -46,7 +47,8 @@ def test_words_are_those_of_ec2() -> None:
     assert set(lifecycle.VOLUME) == {"creating", "available", "in-use", "deleting", "error"}
     assert set(lifecycle.ATTACHMENT) == {"attaching", "attached", "detaching", "busy"}
     assert set(lifecycle.SNAPSHOT) == {"pending", "completed", "error", "deleting"}
-    assert set(lifecycle.IMAGE) == {"pending", "available", "failed", "deregistered"}
+    assert set(lifecycle.IMAGE) == {"pending", "available", "disabled", "failed", "deregistered"}
+    assert set(lifecycle.MODIFICATION) == {"modifying", "optimizing", "completed", "failed"}
 
 
 def test_goals() -> None:

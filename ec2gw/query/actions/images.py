@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
-from ec2gw.cloud import images, snapshots
+from sqlalchemy import ColumnElement, or_
+
+from ec2gw.cloud import images, permissions, snapshots, tags
 from ec2gw.model import bdm, errors
 from ec2gw.query import describe
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.state import records
 
-_OPTIONS = ("EnaSupport", "SriovNetSupport", "BootMode", "TpmSupport", "ImdsSupport", "KernelId", "RamdiskId")
+_SHOWN = ("EnaSupport", "SriovNetSupport", "BootMode", "TpmSupport", "ImdsSupport", "KernelId", "RamdiskId")
 MOST_UEFI_DATA = 64_000
 MOST_DESCRIPTION = 255
 
@@ -29,20 +32,35 @@ def view(call: Call, image: records.Image, tags: list[dict[str, str]]) -> Respon
         "RootDeviceType": "ebs",
         "StateReason": {"Code": "Server.InternalError", "Message": image.reason} if image.reason else None,
         "Tags": tags,
+        "DeprecationTime": timestamp(image.deprecated_at),
+        "DeregistrationProtection": protection(call, image),
+        "LastLaunchedTime": timestamp(image.launched_at) if image.account_id == call.account_id else None,
         "VirtualizationType": image.virtualization_type,
         "ImageId": image.id,
         "ImageLocation": image.location,
         "State": image.state,
         "OwnerId": image.account_id,
-        "CreationDate": f"{image.created_at:%Y-%m-%dT%H:%M:%S}.{image.created_at.microsecond // 1000:03d}Z",
-        "Public": False,
+        "CreationDate": timestamp(image.created_at),
+        "Public": any(row.grantee == permissions.ALL for row in image.permissions),
         "ProductCodes": [],
         "Architecture": image.architecture,
         "ImageType": "machine",
         "SourceInstanceId": image.source_instance_id,
         "SourceImageId": image.source_image_id,
+        "SourceImageRegion": call.region if image.source_image_id else None,
     }
-    return shown | image.options
+    return shown | {name: image.options[name] for name in _SHOWN if name in image.options}
+
+
+def timestamp(when: datetime.datetime | None) -> str | None:
+    """A time as images have it: a text."""
+    return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03d}Z" if when else None
+
+
+def protection(call: Call, image: records.Image) -> str:
+    """An image's deregistration protection in EC2's words, the rest of a cooldown included."""
+    lasting = image.protection == "disabled" and images.is_protected(image, call.now)
+    return f"disabled-after-cooldown {timestamp(image.protected_until)}" if lasting else image.protection
 
 
 IMAGES = describe.Listing(
@@ -93,20 +111,29 @@ IMAGES = describe.Listing(
         "virtualization-type": "VirtualizationType",
     },
     hidden=("deregistered",),
+    shared=True,
 )
 
 
 @action
 def describe_images(call: Call, req: Request) -> Response:
     describe.check_owners(req.get("Owners", ()), "amazon", "aws-marketplace")
-    return describe.answer(call, req, IMAGES, owners=req.get("Owners"), users=req.get("ExecutableUsers"))
+    describe.check_owners(req.get("ExecutableUsers", ()), permissions.ALL)
+    where: list[ColumnElement[bool]] = []
+    if not req.get("IncludeDisabled"):
+        where.append(records.Image.state != "disabled")
+    if not req.get("IncludeDeprecated") and not req.get("ImageIds"):
+        # To its owner an image is shown all the same, and to whoever knows its id (EC2 User Guide, "Deprecate an AMI").
+        current = or_(records.Image.deprecated_at.is_(None), records.Image.deprecated_at > call.now)
+        where.append(or_(records.Image.account_id == call.account_id, current))
+    return describe.answer(call, req, IMAGES, owners=req.get("Owners"), users=req.get("ExecutableUsers"), where=where)
 
 
 @action
 def register_image(call: Call, req: Request) -> Response:
     if not req.get("Name"):
         raise errors.Missing("missing-parameter", parameter="name")
-    _check_description(req)
+    check_description(req.get("Description", ""))
     if "RootDeviceName" not in req:
         if "ImageLocation" in req:
             raise errors.Unsupported("unsupported", message="Instance-store images are not supported by this endpoint.")
@@ -119,7 +146,7 @@ def register_image(call: Call, req: Request) -> Response:
         description=req.get("Description", ""),
         architecture=req.get("Architecture", "i386"),
         virtualization_type=req.get("VirtualizationType", "paravirtual"),
-        options={name: req[name] for name in _OPTIONS if req.get(name) not in (None, "")},
+        options={name: req[name] for name in (*_SHOWN, "UefiData") if req.get(name) not in (None, "")},
     )
     image = images.register(call.tx, call.account_id, registration, bdm.from_ec2(req.get("BlockDeviceMappings", ())))
     describe.tag(call, req, image.id)
@@ -128,7 +155,7 @@ def register_image(call: Call, req: Request) -> Response:
 
 @action
 def create_image(call: Call, req: Request) -> Response:
-    _check_description(req)
+    check_description(req.get("Description", ""))
     image, made = images.create(
         call.tx,
         call.account_id,
@@ -140,6 +167,31 @@ def create_image(call: Call, req: Request) -> Response:
     )
     describe.tag(call, req, image.id, *(snapshot.id for snapshot in made))
     return {"ImageId": image.id}
+
+
+@action
+def copy_image(call: Call, req: Request) -> Response:
+    check_description(req.get("Description", ""))
+    check_source_region(call, req)
+    if req.get("Encrypted") or "KmsKeyId" in req:
+        if not req.get("Encrypted"):
+            raise errors.Conflict("parameter-dependency", parameter="KmsKeyId", other="Encrypted")
+        raise errors.Unsupported("unsupported", message="Encrypted snapshots are not supported by this endpoint.")
+    for elsewhere in ("DestinationOutpostArn", "DestinationAvailabilityZone", "DestinationAvailabilityZoneId"):
+        if elsewhere in req:
+            raise errors.Unsupported("unsupported", message=f"The parameter {elsewhere} is not supported by this endpoint.")
+    image, made = images.copy(call.tx, call.account_id, req["SourceImageId"], req["Name"], req.get("Description", ""))
+    if req.get("CopyImageTags") and images.is_own(call.tx, call.account_id, req["SourceImageId"]):
+        own = tags.of(call.tx, [req["SourceImageId"]])[req["SourceImageId"]]
+        tags.put(call.tx, call.account_id, [image.id], own)
+    describe.tag(call, req, image.id, *(snapshot.id for snapshot in made))
+    return {"ImageId": image.id}
+
+
+def check_source_region(call: Call, req: Request) -> None:
+    """Raise for a region other than this one: there is no other to copy from."""
+    if req["SourceRegion"] != call.region:
+        raise errors.Invalid("region-invalid", region=req["SourceRegion"][:64])
 
 
 @action
@@ -160,8 +212,7 @@ def deregister_image(call: Call, req: Request) -> Response:
     return {"Return": True, "DeleteSnapshotResults": results}
 
 
-def _check_description(req: Request) -> None:
-    if len(req.get("Description", "")) > MOST_DESCRIPTION:
-        raise errors.Invalid(
-            "invalid-value", value=req["Description"][:32] + "…", parameter="description", why="At most 255 characters."
-        )
+def check_description(text: str) -> None:
+    """Raise for a description that is too long."""
+    if len(text) > MOST_DESCRIPTION:
+        raise errors.Invalid("invalid-value", value=text[:32] + "…", parameter="description", why="At most 255 characters.")

@@ -8,6 +8,7 @@ from typing import Any
 
 from ec2gw.cloud import instances, interfaces, routes
 from ec2gw.model import errors, instance_types
+from ec2gw.query.actions import instance_options
 from ec2gw.query.actions.instances import MOST_USER_DATA, view_mapping
 from ec2gw.query.actions.interfaces import view_groups
 from ec2gw.query.api import Call, Request, Response, action
@@ -103,6 +104,10 @@ def modify_instance_attribute(call: Call, req: Request) -> Response:
         interfaces.regroup(call.tx, call.account_id, routes.only_interface(call.tx, row), group_ids)
     elif attribute == "sourceDestCheck":
         interfaces.check_source(call.tx, routes.only_interface(call.tx, row), _truth(row, attribute, value))
+    elif attribute == "instanceType":
+        instances.must_be_stopped(row)
+        kind = _type(row, attribute, value)
+        instances.retype(row, kind, CpuCredits=instance_options.credit(call, kind, {}))
     else:
         _change(row, attribute, value)
     return {}
@@ -124,14 +129,20 @@ def _truth(row: Instance, attribute: str, value: object) -> bool:
     return truth
 
 
-def _type(row: Instance, attribute: str, value: str) -> str:
+def _type(row: Instance, attribute: str, value: str) -> instance_types.InstanceType:
     try:
         kind = instance_types.find(value)
     except errors.Refusal:
         raise errors.Invalid("instance-attribute-value", value=value, attribute=attribute) from None
     if row.architecture not in kind.architectures:
-        raise errors.Invalid("instance-type-architecture", architecture=kind.architectures[0], image_architecture=row.architecture)
-    return kind.name
+        raise errors.Invalid(
+            "instance-type-architecture", architecture=kind.architectures[0], image_architecture=row.architecture
+        )
+    return kind
+
+
+def _ebs_optimized(row: Instance, attribute: str, value: object) -> bool:
+    return instance_options.check_ebs_optimized(instance_types.find(row.type), _truth(row, attribute, value))
 
 
 def _user_data(row: Instance, attribute: str, value: bytes | str | None) -> str | None:
@@ -154,14 +165,13 @@ def _text(row: Instance, attribute: str, value: str | None) -> str | None:
 STOPPED, ALWAYS = "stopped", "always"
 # Attribute -> (what changes of an instance, how the value is read, in which state it may change).
 _CHANGES: dict[str, tuple[str, Callable[[Instance, str, Any], Any], str]] = {
-    "instanceType": ("type", _type, STOPPED),
     "kernel": ("KernelId", _text, STOPPED),
     "ramdisk": ("RamdiskId", _text, STOPPED),
     "userData": ("user_data", _user_data, STOPPED),
     "disableApiTermination": ("disable_api_termination", _truth, ALWAYS),
     "disableApiStop": ("disable_api_stop", _truth, ALWAYS),
     "instanceInitiatedShutdownBehavior": ("shutdown_behavior", _shutdown_behavior, ALWAYS),
-    "ebsOptimized": ("ebs_optimized", _truth, STOPPED),
+    "ebsOptimized": ("ebs_optimized", _ebs_optimized, STOPPED),
     "sriovNetSupport": ("SriovNetSupport", _text, STOPPED),
     "enaSupport": ("EnaSupport", _truth, STOPPED),
 }

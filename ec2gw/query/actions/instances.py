@@ -8,16 +8,15 @@ from typing import Any
 
 from sqlalchemy import select
 
-from ec2gw.cloud import instances
+from ec2gw.cloud import images, instances, lookup, tags
 from ec2gw.model import bdm, errors, instance_types, lifecycle
 from ec2gw.query import describe
-from ec2gw.query.actions import interfaces, places
+from ec2gw.query.actions import instance_options, interfaces, launch_templates, placement_groups, places
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.query.errors import Fault
 from ec2gw.state import records
 
 MOST_USER_DATA = 16_384
-MOST_AT_ONCE = 1_000
 
 
 def state(name: str) -> Response:
@@ -28,29 +27,23 @@ def state(name: str) -> Response:
 def view(call: Call, instance: records.Instance, tags: list[dict[str, str]]) -> Response:
     """An instance as DescribeInstances shows it."""
     kind = instance_types.find(instance.type)
+    there = () if instance.state == "pending" and not instance.ran else instance.attachments
+    reason = {"Code": instance.state_reason_code, "Message": instance.state_reason} if instance.state_reason_code else None
     shown: dict[str, Any] = {
         "Architecture": instance.architecture,
-        "BlockDeviceMappings": [] if instance.state == "pending" and not instance.ran else [view_mapping(row) for row in instance.attachments],
+        "BlockDeviceMappings": [view_mapping(row) for row in there],
         "ClientToken": instance.client_token,
-        "EbsOptimized": instance.ebs_optimized,
-        "EnaSupport": bool(instance.options.get("EnaSupport")),
         "Hypervisor": "xen",
         "RootDeviceName": instance.root_device_name,
         "RootDeviceType": "ebs",
-        "StateReason": {"Code": instance.state_reason_code, "Message": instance.state_reason} if instance.state_reason_code else None,
+        "StateReason": reason,
         "Tags": tags,
         "VirtualizationType": instance.virtualization_type,
-        "CpuOptions": {"CoreCount": kind.cores, "ThreadsPerCore": kind.threads},
-        "CapacityReservationSpecification": {"CapacityReservationPreference": "open"},
-        "HibernationOptions": {"Configured": False},
-        "MetadataOptions": _METADATA | instance.options.get("MetadataOptions", {}) | {"State": "applied"},
-        "EnclaveOptions": {"Enabled": False},
         "PlatformDetails": "Linux/UNIX",
         "UsageOperation": "RunInstances",
         "UsageOperationUpdateTime": instance.created_at,
-        "PrivateDnsNameOptions": {"HostnameType": "ip-name", "EnableResourceNameDnsARecord": False, "EnableResourceNameDnsAAAARecord": False},
-        "MaintenanceOptions": {"AutoRecovery": "default"},
         "CurrentInstanceBootMode": "legacy-bios",
+        "Operator": {"Managed": False},
         "InstanceId": instance.id,
         "ImageId": instance.image_id,
         "State": state(instance.state),
@@ -60,26 +53,9 @@ def view(call: Call, instance: records.Instance, tags: list[dict[str, str]]) -> 
         "ProductCodes": [],
         "InstanceType": instance.type,
         "LaunchTime": instance.launched_at,
-        "Placement": {
-            "AvailabilityZone": instance.zone,
-            "AvailabilityZoneId": places.zone_id(call.settings, instance.zone),
-            "GroupName": "",
-            "Tenancy": "default",
-        },
-        "KernelId": instance.options.get("KernelId"),
-        "RamdiskId": instance.options.get("RamdiskId"),
-        "Monitoring": {"State": "enabled" if instance.monitoring else "disabled"},
+        "Placement": placement_groups.of_instance(call, instance),
     }
-    return shown | interfaces.of_instance(call, instance)
-
-
-_METADATA = {
-    "HttpTokens": "optional",
-    "HttpPutResponseHopLimit": 1,
-    "HttpEndpoint": "enabled",
-    "HttpProtocolIpv6": "disabled",
-    "InstanceMetadataTags": "disabled",
-}
+    return shown | interfaces.of_instance(call, instance) | instance_options.view(call, instance, kind)
 
 
 def view_mapping(attachment: records.Attachment) -> Response:
@@ -107,6 +83,8 @@ INSTANCES = describe.Listing(
     ids="InstanceIds",
     view=view,
     group=reservation,
+    kept=True,
+    only_named=("image", "volume", "subnet", "reservation"),
     filters={
         "affinity": "Placement.Affinity",
         "architecture": "Architecture",
@@ -200,39 +178,41 @@ def describe_instances(call: Call, req: Request) -> Response:
     return describe.answer(call, req, INSTANCES)
 
 
-# -- launch -----------------------------------------------------------------------------------------------------------------------
+# -- launch -------------------------------------------------------------------------------------------------------------------
 
 
 def _again(call: Call, response: Response) -> Response:
     """A repeated RunInstances answers with the same reservation as it is now."""
     ids = [row["InstanceId"] for row in response["Instances"]]
-    rows = list(call.tx.db.scalars(select(records.Instance).where(records.Instance.id.in_(ids)).order_by(records.Instance.number)))
+    rows = list(
+        call.tx.db.scalars(select(records.Instance).where(records.Instance.id.in_(ids)).order_by(records.Instance.number))
+    )
     if not rows or any(row.state in ("shutting-down", "terminated") for row in rows):
         raise errors.WrongState("token-instance-terminated")
     return reservation(call, [describe.render(call, INSTANCES, row) for row in rows], rows[0])
 
 
-_OPTIONS = ("MetadataOptions", "KernelId", "RamdiskId", "CpuOptions", "MaintenanceOptions")
-
-
 @action(refresh=_again)
 def run_instances(call: Call, req: Request) -> Response:
+    token = req.get("ClientToken", "")
+    req, origin = launch_templates.fill(call, req)
+    instance_options.refuse_unserved(req)
     least, most = req["MinCount"], req["MaxCount"]
     if least < 1:
         raise errors.Invalid("invalid-value", value=least, parameter="minCount", why="It must be at least 1.")
     if most < least:
         raise errors.Invalid("invalid-value", value=most, parameter="maxCount", why="It must be at least minCount.")
-    if most > MOST_AT_ONCE:
-        raise errors.LimitExceeded("instance-limit", requested=most, limit=MOST_AT_ONCE)
     if "ImageId" not in req:
         raise errors.Missing("missing-parameter", parameter="ImageId")
-    placement = req.get("Placement", {})
-    zone = placement.get("AvailabilityZone")
-    if zone is not None and zone not in call.settings.zones:
-        raise errors.Invalid("zone-invalid", zone=zone)
+    where = req.get("Placement", {})
+    zone = placement_groups.zone(call, where)
+    group = placement_groups.wished(call, where)
+    image = images.usable(call.tx, call.account_id, req["ImageId"])
+    kind = instance_types.find(req.get("InstanceType", "m1.small"))
+    cores, threads = instance_options.cpu(kind, req.get("CpuOptions", {}))
     wish = instances.Launch(
-        image_id=req["ImageId"],
-        type=req.get("InstanceType", "m1.small"),
+        image_id=image.id,
+        type=kind.name,
         patience=call.settings.patience,
         lines=bdm.from_ec2(req.get("BlockDeviceMappings", ())),
         network=interfaces.wish(req),
@@ -240,20 +220,30 @@ def run_instances(call: Call, req: Request) -> Response:
         zones=call.settings.zones,
         key_name=req.get("KeyName"),
         user_data=_user_data(req.get("UserData")),
-        client_token=req.get("ClientToken", ""),
+        client_token=token,
         shutdown_behavior=_shutdown_behavior(req.get("InstanceInitiatedShutdownBehavior", "stop")),
         disable_api_termination=req.get("DisableApiTermination", False),
         disable_api_stop=req.get("DisableApiStop", False),
         monitoring=req.get("Monitoring", {}).get("Enabled", False),
-        ebs_optimized=req.get("EbsOptimized", False),
-        options={name: req[name] for name in _OPTIONS if name in req},
+        ebs_optimized=instance_options.check_ebs_optimized(kind, req.get("EbsOptimized", False)),
+        cores=cores,
+        threads=threads,
+        group=group,
+        partition=where.get("PartitionNumber"),
+        options=instance_options.kept(call, req, kind, image) | ({"PlacementGroupId": group.id} if group else {}),
     )
-    launched = instances.launch(call.tx, call.account_id, wish, most)
+    launched = instances.launch(call.tx, call.account_id, wish, most, least)
+    ids = [instance.id for instance in launched]
     made = [row.volume_id for instance in launched for row in instance.attachments]
     made += [interface.id for instance in launched for interface in instance.interfaces]
-    describe.tag(call, req, *(instance.id for instance in launched), *made)
+    specifications = [row for row in req.get("TagSpecifications", ()) if row.get("ResourceType") != _SPOT_REQUEST]
+    describe.tag(call, req | {"TagSpecifications": specifications}, *ids, *made)
+    tags.put(call.tx, call.account_id, ids, origin)
     rows = [describe.render(call, INSTANCES, instance) for instance in launched]
     return reservation(call, rows, launched[0])
+
+
+_SPOT_REQUEST = "spot-instances-request"  # may be tagged, but a launch on demand makes none
 
 
 def _user_data(text: str | None) -> str | None:
@@ -275,13 +265,17 @@ def _shutdown_behavior(word: str) -> str:
     return word
 
 
-# -- lifecycle ----------------------------------------------------------------------------------------------------------------------
+# -- lifecycle ----------------------------------------------------------------------------------------------------------------
 
 
 def _changes(changes: list[instances.Change], result: str) -> Response:
     return {
         result: [
-            {"InstanceId": change.instance.id, "CurrentState": state(change.instance.state), "PreviousState": state(change.before)}
+            {
+                "InstanceId": change.instance.id,
+                "CurrentState": state(change.instance.state),
+                "PreviousState": state(change.before),
+            }
             for change in changes
         ]
     }
@@ -299,6 +293,8 @@ def start_instances(call: Call, req: Request) -> Response:
 @action
 def stop_instances(call: Call, req: Request) -> Response:
     if req.get("Hibernate"):
+        raise errors.Unsupported("hibernation-not-configured")
+    if req.get("Hibernate"):
         raise Fault("UnsupportedHibernationConfiguration", "The instance is not configured for hibernation.")
     return _changes(instances.stop(call.tx, call.account_id, req["InstanceIds"], _patience(call, req)), "StoppingInstances")
 
@@ -311,16 +307,22 @@ def reboot_instances(call: Call, req: Request) -> Response:
 
 @action
 def terminate_instances(call: Call, req: Request) -> Response:
-    return _changes(instances.terminate(call.tx, call.account_id, req["InstanceIds"], _patience(call, req)), "TerminatingInstances")
+    return _changes(
+        instances.terminate(call.tx, call.account_id, req["InstanceIds"], _patience(call, req)), "TerminatingInstances"
+    )
 
 
-# -- status and console -----------------------------------------------------------------------------------------------------------
+# -- status and console -------------------------------------------------------------------------------------------------------
+
+
+# There is nothing to wait for once the machine is on.
+_FINE = {"Status": "ok", "Details": [{"Name": "reachability", "Status": "passed"}]}
 
 
 def view_status(call: Call, instance: records.Instance, tags: list[dict[str, str]]) -> Response:
     """An instance as DescribeInstanceStatus shows it."""
     on = instance.state == "running"
-    summary = {"Status": "ok", "Details": [{"Name": "reachability", "Status": "passed"}]} if on else {"Status": "not-applicable", "Details": []}
+    summary = _FINE if on else {"Status": "not-applicable", "Details": []}
     return {
         "AvailabilityZone": instance.zone,
         "AvailabilityZoneId": places.zone_id(call.settings, instance.zone),
@@ -364,6 +366,17 @@ STATUSES = describe.Listing(
 def describe_instance_status(call: Call, req: Request) -> Response:
     only = () if req.get("IncludeAllInstances") else (records.Instance.state == "running",)
     return describe.answer(call, req, STATUSES, where=only)
+
+
+@action(writes=False)
+def report_instance_status(call: Call, req: Request) -> Response:
+    """A user's own view of his instances: it is heard, and changes no status (API_ReportInstanceStatus)."""
+    if req["Status"] not in ("ok", "impaired"):
+        raise errors.Invalid("bad-value", value=req["Status"][:64], parameter="status")
+    for row in lookup.many(call.tx, records.Instance, "i", call.account_id, req["Instances"]):
+        if row.state != "running":
+            raise errors.WrongState("instance-not-running", instance=row.id)
+    return {}
 
 
 @action(refreshes=lambda req: req["InstanceId"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ec2gw.cloud import snapshots
+from ec2gw.cloud import permissions, snapshots
 from ec2gw.model import errors
 from ec2gw.query import describe
 from ec2gw.query.api import Call, Request, Response, action
@@ -50,12 +50,14 @@ SNAPSHOTS = describe.Listing(
         "volume-size": "VolumeSize",
     },
     hidden=("deleting",),
+    shared=True,
 )
 
 
 @action
 def describe_snapshots(call: Call, req: Request) -> Response:
     describe.check_owners(req.get("OwnerIds", ()), "amazon")
+    describe.check_owners(req.get("RestorableByUserIds", ()), permissions.ALL)
     return describe.answer(call, req, SNAPSHOTS, owners=req.get("OwnerIds"), users=req.get("RestorableByUserIds"))
 
 

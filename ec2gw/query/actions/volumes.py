@@ -57,6 +57,8 @@ VOLUMES = describe.Listing(
     result="Volumes",
     ids="VolumeIds",
     view=view,
+    kept=True,
+    only_named=("instance",),
     filters={
         "attachment.attach-time": "Attachments[].AttachTime",
         "attachment.delete-on-termination": "Attachments[].DeleteOnTermination",

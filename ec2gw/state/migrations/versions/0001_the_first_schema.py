@@ -59,6 +59,12 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_attachment_instance_id"), ["instance_id"], unique=False)
 
     op.create_table(
+        "change",
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("ids", sa.JSON(none_as_null=True), nullable=True),
+        sa.PrimaryKeyConstraint("number"),
+    )
+    op.create_table(
         "client_token",
         sa.Column("account_id", sa.String(), nullable=False),
         sa.Column("action", sa.String(), nullable=False),
@@ -225,6 +231,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("default", sa.Integer(), nullable=False),
         sa.Column("latest", sa.Integer(), nullable=False),
+        sa.Column("made", sa.Integer(), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("account_id", sa.String(), nullable=False),
@@ -729,6 +736,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_client_token_created_at"))
 
     op.drop_table("client_token")
+    op.drop_table("change")
     with op.batch_alter_table("attachment", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_attachment_instance_id"))
 
