@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from ec2gw.cloud import images, instances, networks, snapshots, volumes
 from ec2gw.model import bdm, ids
+from ec2gw.state import journal
 from ec2gw.state.records import Attachment, Image, Instance, Record, Snapshot, Volume
 from ec2gw.state.session import Database
 
@@ -65,11 +66,12 @@ class World:
             return [dict(row._mapping) for row in tx.db.execute(query)]
 
     def everything(self) -> dict[str, list[Row]]:
-        """All that is written down."""
+        """All that is written down, but for the journal of the writes themselves."""
         with self.database.read() as tx:
             return {
                 table.name: [dict(row._mapping) for row in tx.db.execute(select(table))]
                 for table in Record.metadata.sorted_tables
+                if table.name != journal.Change.__tablename__
             }
 
     def state(self, id: str) -> str | None:
