@@ -1,78 +1,113 @@
 """`python -m bench`: how fast the gateway answers, beside moto_server and beside a handler that does nothing, in one run.
 
-Every request is signed once and sent again and again, so that the client's own work is next to nothing; all three servers get the
-same bytes over one kept-alive connection at a time. With `--libvirt`, also how long a real guest takes from RunInstances to its
-first console line, beside virsh starting the same disk.
+Every request is signed once and sent again and again, so that the client's own work is next to nothing; all servers get the same
+bytes over one kept-alive connection at a time. Then, how the time for an answer of one size depends on how much is stored; and,
+where there is libvirt, how long a real guest takes from RunInstances to its first console line, beside virsh with the same disk.
 """
 
 from __future__ import annotations
 
 import shutil
 import statistics
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import guests, servers
+from bench import guests, servers, stored
 from bench.load import Load, measure
 
 SIZES = (1, 100, 1000)
+STORED = (10, 1_000, 10_000, 100_000)
 
 
 @click.command()
 @click.option("--seconds", default=3.0, show_default=True, help="How long each request is repeated, on each server.")
+@click.option("--most", default=STORED[-1], show_default=True, help="Up to how many instances are stored.")
 @click.option("--libvirt/--no-libvirt", default=True, show_default=True, help="Also boot a real guest.")
 @click.option("--boots", default=3, show_default=True, help="How many times a real guest is booted.")
-def main(seconds: float, libvirt: bool, boots: int) -> None:
+def main(seconds: float, most: int, libvirt: bool, boots: int) -> None:
     """Measure, and print tables in Markdown."""
-    console = Console(width=140)
+    with Progress(console=Console(stderr=True)) as progress:
+        with _folder() as folder:
+            _say(_requests(folder, seconds, progress))
+        with _folder() as folder:
+            _say(_stored(folder, seconds, [size for size in STORED if size <= most], progress))
+    if libvirt:
+        _say(_boots(boots))
+
+
+def _say(lines: Iterator[str]) -> None:
+    sys.stdout.write("\n".join([*lines, "", ""]))
+    sys.stdout.flush()
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="ec2gw-bench-"))
-    results: dict[str, dict[str, Load]] = {}
     try:
-        with Progress(console=Console(stderr=True)) as progress, servers.all_of(folder) as running:
-            requests = [
-                *(f"DescribeInstances, {size} stored" for size in SIZES),
-                "DescribeVolumes",
-                "CreateVolume",
-                "RunInstances",
-            ]
-            task = progress.add_task("requests", total=len(requests) * len(running))
-            for server in running:
-                server.prepare()
-                for name in requests:
-                    if name.startswith("DescribeInstances"):
-                        server.grow(int(name.split(", ")[1].split()[0]))
-                    results.setdefault(name, {})[server.name] = measure(server, name.split(",")[0], seconds)
-                    progress.advance(task)
-        console.print(_requests(results))
-        if libvirt:
-            console.print(_boots(boots))
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _requests(results: dict[str, dict[str, Load]]) -> str:
-    lines = [
-        "| request | server | per second | p50 ms | p99 ms | times moto_server |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
-    ]
+def _requests(folder: Path, seconds: float, progress: Progress) -> Iterator[str]:
+    results: dict[str, dict[str, Load]] = {}
+    names = ["DescribeRegions", *(f"DescribeInstances of {size}" for size in SIZES), "DescribeInstances, one by id"]
+    names += ["DescribeVolumes, a page of 100", "CreateVolume", "RunInstances"]
+    with servers.all_of(folder) as running:
+        task = progress.add_task("requests", total=len(names) * len(running))
+        for server in running:
+            server.prepare()
+            for name in names:
+                if " of " in name and name.startswith("DescribeInstances"):
+                    server.grow(int(name.split()[-1]))
+                results.setdefault(name, {})[server.name] = measure(server.port, server.request(name), seconds)
+                progress.advance(task)
+    yield "| request | server | per second | p50 ms | p99 ms | throughput, times moto_server's |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: |"
     for name, loads in results.items():
-        for server, load in loads.items():
+        for server_name, load in loads.items():
             ratio = load.per_second / loads["moto_server"].per_second
-            lines.append(f"| {name} | {server} | {load.per_second:,.0f} | {load.p50:.2f} | {load.p99:.2f} | {ratio:.1f} |")
-    return "\n".join(lines)
+            yield f"| {name} | {server_name} | {load.per_second:,.1f} | {load.p50:.2f} | {load.p99:.2f} | {ratio:.1f} |"
 
 
-def _boots(count: int) -> str:
+def _stored(folder: Path, seconds: float, sizes: list[int], progress: Progress) -> Iterator[str]:
+    results: dict[str, dict[int, Load]] = {}
+    memory: dict[int, float] = {}
+    house = stored.House(folder)
+    task = progress.add_task("stored instances", total=len(sizes))
+    for size in sizes:
+        with house.serving(size) as server:
+            for name in stored.REQUESTS:
+                if name != "a page of 100" or size >= 100:
+                    results.setdefault(name, {})[size] = measure(server.port, server.request(name), seconds)
+            server.walk(stored.PAGES)
+            memory[size] = house.peak_memory()
+        progress.advance(task)
+    yield "| DescribeInstances, p50 ms | " + " | ".join(f"{size:,} stored" for size in sizes) + " | last, times the first |"
+    yield "| --- | " + "---: | " * (len(sizes) + 1)
+    for name, loads in results.items():
+        cells = [f"{loads[size].p50:.2f}" if size in loads else "" for size in sizes]
+        first, last = loads[min(loads)].p50, loads[max(loads)].p50
+        yield f"| {name} | " + " | ".join(cells) + f" | {last / first:.2f} |"
+    cells = [f"{memory[size]:,.0f}" for size in sizes]
+    yield f"| most memory, MiB | {' | '.join(cells)} | {memory[sizes[-1]] / memory[sizes[0]]:.2f} |"
+
+
+def _boots(count: int) -> Iterator[str]:
     gateway, plain = guests.through_the_gateway(count), guests.through_virsh(count)
-    lines = ["", "| first console line of a guest after | median s | least s | most s |", "| --- | ---: | ---: | ---: |"]
+    yield "| first console line of a guest after | median s | least s | most s |"
+    yield "| --- | ---: | ---: | ---: |"
     for name, times in (("RunInstances", gateway), ("virsh create", plain)):
-        lines.append(f"| {name} | {statistics.median(times):.2f} | {min(times):.2f} | {max(times):.2f} |")
-    lines.append(f"\nRunInstances takes {statistics.median(gateway) / statistics.median(plain):.2f} times as long as virsh.")
-    return "\n".join(lines)
+        yield f"| {name} | {statistics.median(times):.2f} | {min(times):.2f} | {max(times):.2f} |"
+    yield ""
+    yield f"RunInstances takes {statistics.median(gateway) / statistics.median(plain):.2f} times as long as virsh."
 
 
 if __name__ == "__main__":

@@ -6,20 +6,9 @@ import socket
 import statistics
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 CLIENTS = 2
-
-
-class Target(Protocol):
-    """A server under load: its port, and the bytes of a request of this name."""
-
-    port: int
-
-    def request(self, name: str) -> Callable[[], bytes]:
-        """Gives the bytes of one request after the other."""
 
 
 @dataclass(frozen=True)
@@ -31,36 +20,38 @@ class Load:
     p99: float
 
 
-def measure(target: Target, name: str, seconds: float) -> Load:
-    """Latency with one connection, then throughput with several."""
-    make = target.request(name)
-    alone = _repeat(target.port, make, seconds)
+def measure(port: int, request: bytes, seconds: float) -> Load:
+    """Latency with one connection, then throughput with several; each for that many seconds."""
+    alone = latencies(port, request, seconds)
     counts: list[int] = []
-    threads = [threading.Thread(target=lambda: counts.append(len(_repeat(target.port, make, seconds)))) for _ in range(CLIENTS)]
+    threads = [threading.Thread(target=lambda: counts.append(len(latencies(port, request, seconds)))) for _ in range(CLIENTS)]
     began = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert len(counts) == CLIENTS, "a client ended early"
     rate = sum(counts) / (time.perf_counter() - began)
-    centiles = statistics.quantiles(alone, n=100) if len(alone) > 1 else [alone[0]] * 99
+    centiles = statistics.quantiles(alone, n=100) if len(alone) > 1 else alone * 99
     return Load(rate, centiles[49] * 1000, centiles[98] * 1000)
 
 
-def _repeat(port: int, make: Callable[[], bytes], seconds: float) -> list[float]:
-    """Seconds that each answer took. Raises AssertionError for an answer that is not 200."""
+def latencies(port: int, request: bytes, seconds: float) -> list[float]:
+    """Seconds that each answer took, after one that is not counted. Raises AssertionError for an answer that is not 200."""
     taken: list[float] = []
-    end = time.perf_counter() + seconds
-    with socket.create_connection(("127.0.0.1", port)) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        exchange(connection, request)
+        end = time.perf_counter() + seconds
         while (began := time.perf_counter()) < end or not taken:
-            connection.sendall(make())
-            _receive(connection)
+            exchange(connection, request)
             taken.append(time.perf_counter() - began)
     return taken
 
 
-def _receive(connection: socket.socket) -> None:
+def exchange(connection: socket.socket, request: bytes) -> bytes:
+    """Send a request; gives the answer's body."""
+    connection.sendall(request)
     data = bytearray()
     while b"\r\n\r\n" not in data:
         data += _some(connection)
@@ -68,11 +59,14 @@ def _receive(connection: socket.socket) -> None:
     assert head.startswith(b"HTTP/1.1 200"), bytes(data)[:600]
     fields = dict(line.split(b":", 1) for line in head.lower().split(b"\r\n")[1:])
     left = int(fields[b"content-length"]) - len(body)
+    parts = [body]
     while left > 0:
-        left -= len(_some(connection))
+        parts.append(_some(connection))
+        left -= len(parts[-1])
+    return b"".join(parts)
 
 
 def _some(connection: socket.socket) -> bytes:
-    data = connection.recv(1 << 18)
+    data = connection.recv(1 << 20)
     assert data, "the server closed the connection"
     return data

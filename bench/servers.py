@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
 import botocore.auth
@@ -15,6 +17,7 @@ import botocore.awsrequest
 import botocore.config
 import botocore.credentials
 
+from bench import load
 from tests.gateway import Gateway, free_port, listens, until
 
 ZONE = "us-east-1a"
@@ -31,19 +34,20 @@ web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None, access_log
 
 
 class Server:
-    """One server: it signs, and it sends the same signed bytes again and again."""
+    """One server, and requests to it that are signed once and sent again and again."""
 
-    def __init__(self, name: str, port: int, credentials: botocore.credentials.Credentials) -> None:
+    def __init__(self, name: str, port: int, key_id: str, secret: str) -> None:
         self.name = name
         self.port = port
-        self._credentials = credentials
-        self._client = boto3.client(
+        self._credentials = botocore.credentials.Credentials(key_id, secret)
+        make: Any = boto3.client
+        self._client = make(
             "ec2", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1",
-            aws_access_key_id=credentials.access_key, aws_secret_access_key=credentials.secret_key,
+            aws_access_key_id=key_id, aws_secret_access_key=secret,
             config=botocore.config.Config(retries={"max_attempts": 1}, read_timeout=300),
         )  # fmt: skip
         self._image = ""
-        self._stored = 0
+        self._instances: list[str] = []
 
     def prepare(self) -> None:
         """An image to launch from."""
@@ -58,32 +62,44 @@ class Server:
         )["ImageId"]  # fmt: skip
 
     def grow(self, count: int) -> None:
-        """Have `count` running instances stored."""
-        more = count - self._stored
+        """Have `count` running instances stored, each launched by itself as far as its reservation goes."""
+        more = count - len(self._instances)
         if more > 0:
-            self._client.run_instances(ImageId=self._image, InstanceType="t3.micro", MinCount=more, MaxCount=more)
-            self._stored = count
-            until(self._all_running, 300, "instances to run")
+            answer = self._client.run_instances(ImageId=self._image, InstanceType="t3.micro", MinCount=more, MaxCount=more)
+            self._instances += [row["InstanceId"] for row in answer["Instances"]]
+            until(self._all_running, 600, "instances to run")
 
     def _all_running(self) -> bool:
         answer = self._client.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["pending"]}])
         return not answer["Reservations"]
 
-    def request(self, name: str) -> Callable[[], bytes]:
-        """Signed requests; those that make something carry no token, so that each makes another."""
+    def stopped_instance(self, tags: dict[str, str]) -> str:
+        """An instance that is stopped, with these tags."""
+        specification = {"ResourceType": "instance", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+        answer = self._client.run_instances(
+            ImageId=self._image, InstanceType="t3.micro", MinCount=1, MaxCount=1, TagSpecifications=[specification]
+        )
+        id: str = answer["Instances"][0]["InstanceId"]
+        self._client.get_waiter("instance_running").wait(InstanceIds=[id], WaiterConfig={"Delay": 1})
+        self._client.stop_instances(InstanceIds=[id], Force=True)
+        self._client.get_waiter("instance_stopped").wait(InstanceIds=[id], WaiterConfig={"Delay": 1})
+        return id
+
+    def request(self, name: str) -> bytes:
+        """The signed bytes of a request. Those that make something carry no token, so that each makes another."""
+        action, _, what = name.replace(" of ", ",", 1).partition(",")
         words = {
-            "DescribeInstances": {},
-            "DescribeVolumes": {},
             "CreateVolume": {"AvailabilityZone": ZONE, "Size": "1"},
             "RunInstances": {"ImageId": self._image, "InstanceType": "t3.micro", "MinCount": "1", "MaxCount": "1"},
-        }[name]
-        if name == "DescribeVolumes":
-            words = {"MaxResults": "100"}
-        signed = self._sign({"Action": name, "Version": "2016-11-15", **words})
-        return lambda: signed
+            "DescribeVolumes": {"MaxResults": "100"},
+        }.get(action, {})
+        if what.strip() == "one by id":
+            words = {"InstanceId.1": (self._instances or ["i-0"])[0]}
+        return self.signed({"Action": action, **words})
 
-    def _sign(self, words: dict[str, str]) -> bytes:
-        body = urllib.parse.urlencode(words)
+    def signed(self, words: dict[str, str]) -> bytes:
+        """A POST of these parameters."""
+        body = urllib.parse.urlencode({"Version": "2016-11-15", **words})
         request = botocore.awsrequest.AWSRequest(
             "POST", f"http://127.0.0.1:{self.port}/", {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}, body
         )
@@ -91,6 +107,11 @@ class Server:
         headers = {"Host": f"127.0.0.1:{self.port}", "Content-Length": str(len(body)), **dict(request.headers.items())}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"POST / HTTP/1.1\r\n{head}\r\n{body}".encode()
+
+    def ask(self, words: dict[str, str]) -> bytes:
+        """The body of the answer to these parameters."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=120) as connection:
+            return load.exchange(connection, self.signed(words))
 
 
 class Bare(Server):
@@ -103,6 +124,12 @@ class Bare(Server):
         """It stores nothing."""
 
 
+def of_gateway(gateway: Gateway) -> Server:
+    """The gateway with its first key."""
+    key = gateway.credentials()
+    return Server("ec2gw", gateway.port, key["aws_access_key_id"], key["aws_secret_access_key"])
+
+
 @contextmanager
 def all_of(folder: Path) -> Iterator[list[Server]]:
     """All three, ready; they end with the block."""
@@ -111,16 +138,13 @@ def all_of(folder: Path) -> Iterator[list[Server]]:
         gateway.folder.mkdir()
         gateway.start()
         stack.callback(gateway.stop)
-        key = gateway.credentials()
-        gateway_key = botocore.credentials.Credentials(key["aws_access_key_id"], key["aws_secret_access_key"])
-        other_key = botocore.credentials.Credentials("testing", "testing")
         bare, moto = free_port(), free_port()
         _run(stack, [sys.executable, "-c", BARE, str(bare)], bare)
         _run(stack, [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(moto)], moto)
         yield [
-            Server("ec2gw", gateway.port, gateway_key),
-            Server("moto_server", moto, other_key),
-            Bare("bare aiohttp", bare, other_key),
+            of_gateway(gateway),
+            Server("moto_server", moto, "testing", "testing"),
+            Bare("bare aiohttp", bare, "testing", "testing"),
         ]
 
 

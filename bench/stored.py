@@ -1,23 +1,96 @@
-"""Many stored instances, written as records at once: copies of one that the gateway made itself, while no gateway runs.
+"""A gateway with many stored instances, written as records at once: copies of one that it made itself, while it does not run.
 
-It knows no column but ids and what must be unique, so it needs no change when a record gains one.
+Copying knows no column but ids and what must be unique, so it needs no change when a record gains one.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, insert, select
 
+from bench import servers
 from ec2gw.model import ids
 from ec2gw.state import networks, records
 from ec2gw.state.session import Database, Transaction
+from tests.gateway import Gateway
 
+TAG = "batch"  # of every copy; every ten have a value of their own
+PAGES = 20  # of 1,000 instances, how many are fetched before memory is looked at
+REQUESTS = ("one by id", "a tag filter that ten pass", "a page of 10", "a page of 100")
 _BATCH = 1_000
 _FIRST_ADDRESS = int(ipaddress.ip_address("10.0.0.0"))
-TAG = "batch"  # of every copy; every hundred have a value of their own
+
+
+class House:
+    """A state folder and the gateway that serves it, with simulated machines."""
+
+    def __init__(self, folder: Path) -> None:
+        self._gateway = Gateway(folder / "state", "simulated")
+        self._gateway.folder.mkdir()
+        self._gateway.start()
+        server = servers.of_gateway(self._gateway)
+        server.prepare()
+        self._template = server.stopped_instance({TAG: "0", "Name": "one of many"})
+        self._gateway.stop()
+
+    @contextmanager
+    def serving(self, count: int) -> Iterator[Target]:
+        """The gateway with at least `count` instances stored."""
+        multiply(f"sqlite:///{self._gateway.folder / 'records.db'}", self._template, count)
+        self._gateway.start()
+        try:
+            yield Target(servers.of_gateway(self._gateway), self._template)
+        finally:
+            self._gateway.stop()
+
+    def peak_memory(self) -> float:
+        """The most memory, in MiB, that the serving process has had."""
+        assert self._gateway.process is not None
+        status = Path(f"/proc/{self._gateway.process.pid}/status").read_text()
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
+
+
+class Target:
+    """The gateway under requests whose answers are of one size, however much is stored."""
+
+    def __init__(self, server: servers.Server, instance_id: str) -> None:
+        self.port = server.port
+        self._server = server
+        self._words = dict(
+            zip(
+                REQUESTS,
+                (
+                    {"InstanceId.1": instance_id},
+                    {"Filter.1.Name": f"tag:{TAG}", "Filter.1.Value.1": "0"},
+                    {"MaxResults": "10"},
+                    {"MaxResults": "100"},
+                ),
+                strict=True,
+            )
+        )
+
+    def request(self, name: str) -> bytes:
+        """The signed bytes of one of REQUESTS."""
+        return self._server.signed({"Action": "DescribeInstances", **self._words[name]})
+
+    def walk(self, pages: int) -> int:
+        """Fetch page after page of 1,000. Gives how many instances they held."""
+        found, token = 0, ""
+        for _ in range(pages):
+            words = {"Action": "DescribeInstances", "MaxResults": "1000"} | ({"NextToken": token} if token else {})
+            body = self._server.ask(words)
+            found += body.count(b"<instanceId>i-")
+            tokens = re.findall(rb"<nextToken>([^<]+)</nextToken>", body)
+            if not tokens:
+                break
+            token = tokens[0].decode()
+        return found
 
 
 def multiply(url: str, instance_id: str, count: int) -> None:
@@ -76,7 +149,7 @@ def _copy(template: dict[Any, list[dict[str, Any]]], number: int) -> Iterator[tu
             if record is networks.InterfaceAddress:
                 copy["address"] = str(ipaddress.ip_address(_FIRST_ADDRESS + number))
             if record is records.Tag and copy["key"] == TAG:
-                copy["value"] = str(number // 100)
+                copy["value"] = str(number // 10)
             copies.append(copy)
         yield record, copies
 
