@@ -31,6 +31,8 @@ def begin(connection: sqlalchemy.Connection) -> None:
 with engine.begin() as connection:
     if engine.dialect.name == "postgresql":
         connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:n)"), {"n": WRITER_LOCK})
-    context.configure(connection=connection, target_metadata=records.Record.metadata, render_as_batch=True, transactional_ddl=True)
+    context.configure(
+        connection=connection, target_metadata=records.Record.metadata, render_as_batch=True, transactional_ddl=True
+    )
     with context.begin_transaction():
         context.run_migrations()
