@@ -49,7 +49,8 @@ DOMAIN = """
 <domain type='{kind}'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>512</memory><vcpu>2</vcpu>
 <os><type arch='x86_64' machine='pc'>hvm</type></os><features><acpi/></features>
 <devices><controller type='usb' model='none'/>
-<disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='none'/><source file='{disk}'/><target dev='vda' bus='virtio'/></disk>
+<disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='none'/><source file='{disk}'/>
+<target dev='vda' bus='virtio'/></disk>
 <serial type='file'><source path='{log}'/><target port='0'/></serial><memballoon model='none'/></devices></domain>
 """
 

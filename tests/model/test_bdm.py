@@ -203,7 +203,9 @@ R = new("/dev/sda1", 0, A, 8)
             id="an explicit flag of an existing volume is honoured",
         ),
         pytest.param([row("/dev/sda1", VolumeId=VOL)], [], [mine("/dev/sda1", 0)], id="an image of an existing volume"),
-        pytest.param([ROOT], [row("/dev/sda1", VolumeId=VOL)], [mine("/dev/sda1", 0)], id="an existing volume as the root at launch"),
+        pytest.param(
+            [ROOT], [row("/dev/sda1", VolumeId=VOL)], [mine("/dev/sda1", 0)], id="an existing volume as the root at launch"
+        ),
         pytest.param([ROOT], [row("/dev/sda1", SnapshotId=VOL)], [mine("/dev/sda1", 0)], id="the same as old scripts name it"),
         pytest.param(
             [row("/dev/sda1", VolumeId=VOL, DeleteOnTermination=True)],

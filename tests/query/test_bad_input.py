@@ -17,8 +17,9 @@ from tests.query.test_wire import Maker, sent
 actions.load()
 ROUNDS = 12
 _WORDS = (
-    "", "us-east-1a", "/dev/sda1", "/dev/sdf", "sdz9", "gp2", "io1", "x86_64", "hvm", "t3.micro", "default", "tcp", "-1", "10.0.0.0/16",
-    "172.31.0.0/20", "0.0.0.0/0", "name", "volume", "instance", "true", "../../etc", "'; drop table volume; --", "\u0000", "ephemeral0",
+    "", "us-east-1a", "/dev/sda1", "/dev/sdf", "sdz9", "gp2", "io1", "x86_64", "hvm", "t3.micro", "default", "tcp", "-1",
+    "10.0.0.0/16", "172.31.0.0/20", "0.0.0.0/0", "name", "volume", "instance", "true", "../../etc",
+    "'; drop table volume; --", "\u0000", "ephemeral0",
 )  # fmt: skip
 
 

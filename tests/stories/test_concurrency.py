@@ -61,7 +61,8 @@ def run(image: str, token: str) -> Callable[[Any], list[str]]:
     def deed(ec2: Any) -> list[str]:
         answer = ec2.run_instances(
             ImageId=image, InstanceType="t3.nano", MinCount=1, MaxCount=1, ClientToken=token,
-            Placement={"AvailabilityZone": ZONE}, TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "of", "Value": token}]}],
+            Placement={"AvailabilityZone": ZONE},
+            TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "of", "Value": token}]}],
         )  # fmt: skip
         return [row["InstanceId"] for row in answer["Instances"]]
 
