@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ec2gw.cloud import volumes
 from ec2gw.model import errors
-from ec2gw.query import api, describe
+from ec2gw.query import describe
 from ec2gw.query.actions import places
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.state import records
@@ -16,7 +14,9 @@ def view(call: Call, volume: records.Volume, tags: list[dict[str, str]]) -> Resp
     """A volume as DescribeVolumes shows it."""
     attachment = volume.attachment
     return creation(call, volume, tags) | {
-        "Attachments": [view_attachment(attachment) | {"DeleteOnTermination": attachment.delete_on_termination}] if attachment else [],
+        "Attachments": [view_attachment(attachment) | {"DeleteOnTermination": attachment.delete_on_termination}]
+        if attachment
+        else [],
         "FastRestored": False,
     }
 
