@@ -45,7 +45,7 @@ class Gateway:
 
     def import_image(self, file: Path, name: str) -> str:
         """`ec2gw image import`; the image's id."""
-        command = [sys.executable, "-m", "ec2gw", "image", "import", file, "--name", name, "--state", self.folder]
+        command = [sys.executable, "-m", "ec2gw", "image", "import", str(file), "--name", name, "--state", str(self.folder)]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         return done.stdout.split()[0]
 
@@ -55,7 +55,7 @@ def served(hypervisor: str) -> Iterator[Gateway]:
     """A gateway that serves until the block ends. On an error its log is printed."""
     folder = Path(tempfile.mkdtemp(prefix="ec2gw-demo-"))
     log = folder / "log"
-    command = [sys.executable, "-m", "ec2gw", "serve", "--state", folder / "state", "--hypervisor", hypervisor]
+    command = [sys.executable, "-m", "ec2gw", "serve", "--state", str(folder / "state"), "--hypervisor", hypervisor]
     with log.open("wb") as out:
         process = subprocess.Popen(
             [*command, "--listen", "127.0.0.1:0", "--metrics", "none", "--region", REGION], stdout=out, stderr=out

@@ -44,7 +44,7 @@ def dies_at(served: Gateway, points: list[str], wish: Callable[[Any], Any]) -> A
     served.stop()
     served.start(EC2GW_DIE_AT=points[0])
     answer = None
-    with contextlib.suppress(GONE):  # it may die before it can answer; the wish was written down before that
+    with contextlib.suppress(*GONE):  # it may die before it can answer; the wish was written down before that
         answer = wish(served.client())
     for point in [*points[1:], None]:
         assert served.process is not None
