@@ -144,8 +144,11 @@ class Hypervisor(Protocol):
     def power_off(self, name: str) -> None:
         """End the machine now; it stays known, as off."""
 
+    def pause(self, name: str) -> None:
+        """Let a machine stand still, all that its guest has written with its disks. Nothing is done when it does not run."""
+
     def resume(self, name: str) -> None:
-        """Let a paused machine run on."""
+        """Let a paused machine run on. Nothing is done when it is not paused."""
 
     def remove(self, name: str) -> None:
         """Forget the machine, which must be off, and its console log."""

@@ -94,7 +94,6 @@ class Hypervisor:
         self._tell(name)
 
     def pause(self, name: str) -> None:
-        """Let a running machine stand still, as a full disk does."""
         self._change_state(name, "running", "paused")
 
     def resume(self, name: str) -> None:

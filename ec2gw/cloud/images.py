@@ -94,8 +94,11 @@ def create(
         if line.volume_id:
             note = f"Created by CreateImage({instance.id}) for {image.id}"
             made.append(snapshots.cut(tx, disks[line.volume_id], note, at_rest_of))
-            line = replace(line, volume_id=None, snapshot_id=made[-1].id)
+            # A volume that is being made larger has a larger snapshot.
+            line = replace(line, volume_id=None, snapshot_id=made[-1].id, size=made[-1].size)
         lines.append(line)
+    if at_rest_of is None:
+        snapshots.bind(made)
     lines += bdm.settle(added, sources(tx, account_id, bdm.sources(added)))
     _write_mapping(tx, image, lines)
     tx.touch(image.id, instance.id)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import ColumnElement, and_, delete, insert, or_, select
 
 from ec2gw.cloud import settings
+from ec2gw.state import journal
 from ec2gw.state.records import Image, Permission, Setting, Snapshot
 from ec2gw.state.session import Transaction
 
@@ -41,13 +42,16 @@ def grant(tx: Transaction, resource_id: str, grantees: Sequence[str]) -> None:
     """Share it; with whom it is shared already, nothing changes."""
     new = set(grantees) - set(of(tx, resource_id))
     if new:
-        tx.db.execute(insert(Permission), [{"resource_id": resource_id, "grantee": grantee} for grantee in sorted(new)])
+        rows = [{"resource_id": resource_id, "grantee": grantee} for grantee in sorted(new)]
+        tx.db.execute(insert(Permission), rows, execution_options=journal.concerning(resource_id))
 
 
 def revoke(tx: Transaction, resource_id: str, grantees: Sequence[str] | None = None) -> None:
     """Share it no more: with these, or with nobody at all."""
     rows = delete(Permission).where(Permission.resource_id == resource_id)
-    tx.db.execute(rows if grantees is None else rows.where(Permission.grantee.in_(grantees)))
+    if grantees is not None:
+        rows = rows.where(Permission.grantee.in_(grantees))
+    tx.db.execute(rows, execution_options=journal.concerning(resource_id))
 
 
 def _granted(record: type[Shared], grantees: Collection[str]) -> ColumnElement[bool]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 
 from ec2gw.cloud import lookup, permissions, settings
 from ec2gw.model import errors, ids, lifecycle
 from ec2gw.state import records
-from ec2gw.state.records import Image, ImageSnapshot, Snapshot, Volume
+from ec2gw.state.records import Image, ImageSnapshot, Instance, Snapshot, Volume, VolumeModification
 from ec2gw.state.session import Transaction
 
 MOST_PENDING = 5  # of one volume (EBS User Guide, "Create snapshots")
+MOST_PENDING_OF = {"st1": 1, "sc1": 1}
+MOST_COPIES = 20  # of an account at a time (EBS User Guide, "Copy a snapshot")
 
 
 # -- wishes ---------------------------------------------------------------------------------------------------------------------
@@ -25,10 +27,45 @@ def create(tx: Transaction, account_id: str, volume_id: str, description: str = 
         if volume.state == "deleting":
             raise errors.NotFound("not-found", kind="volume", ids=[volume_id])
         raise errors.WrongState("volume-wrong-state", volume=volume_id, state=volume.state)
-    pending = tx.db.scalars(select(Snapshot).where(Snapshot.origin == volume_id, Snapshot.state == "pending")).all()
-    if len(pending) >= MOST_PENDING:
-        raise errors.LimitExceeded("snapshots-in-progress")
+    _check_pending(tx, volume)
     return cut(tx, volume, description)
+
+
+def create_set(
+    tx: Transaction,
+    account_id: str,
+    instance_id: str,
+    *,
+    without_root: bool = False,
+    without: Sequence[str] = (),
+    description: str = "",
+) -> list[Snapshot]:
+    """Wish for a snapshot of each volume at an instance, all of one instant (API_CreateSnapshots)."""
+    instance = lookup.one(tx, Instance, "i", account_id, instance_id)
+    if instance.state in ("shutting-down", "terminated"):
+        raise errors.WrongState("instance-wrong-state", instance=instance_id, state=instance.state)
+    attached = [row for row in instance.attachments if row.state in ("attaching", "attached")]
+    data = {row.volume_id for row in attached if row.slot != 0}
+    for row in lookup.many(tx, Volume, "vol", account_id, without):
+        if row.id not in data:
+            raise errors.Invalid("volume-not-data", volume=row.id, instance=instance_id)
+    wanted = [row.volume_id for row in attached if row.volume_id not in without and not (without_root and row.slot == 0)]
+    if not wanted:
+        raise errors.Invalid("instance-without-volumes", instance=instance_id)
+    rows = lookup.many(tx, Volume, "vol", account_id, wanted)
+    for volume in rows:
+        if volume.state != "in-use":
+            raise errors.WrongState("volume-wrong-state", volume=volume.id, state=volume.state)
+        _check_pending(tx, volume)
+    made = [cut(tx, volume, description) for volume in rows]
+    bind(made)
+    return made
+
+
+def _check_pending(tx: Transaction, volume: Volume) -> None:
+    waiting = select(func.count()).where(Snapshot.origin == volume.id, Snapshot.state == "pending")
+    if (tx.db.scalar(waiting) or 0) >= MOST_PENDING_OF.get(volume.type, MOST_PENDING):
+        raise errors.LimitExceeded("snapshots-in-progress")
 
 
 def cut(tx: Transaction, volume: Volume, description: str, at_rest_of: str | None = None) -> Snapshot:
@@ -36,8 +73,26 @@ def cut(tx: Transaction, volume: Volume, description: str, at_rest_of: str | Non
     return _add(tx, volume.account_id, volume.id, volume.id, volume, description, at_rest_of)
 
 
+def bind(made: Sequence[Snapshot]) -> None:
+    """Have snapshots that are yet to be cut taken at one instant."""
+    if len(made) > 1:
+        for snapshot in made:
+            snapshot.set_id = made[0].id
+
+
+def uncut(set_id: str) -> Select[Snapshot]:
+    """What of a set is yet to be cut, in order."""
+    waiting = select(Snapshot).where(Snapshot.set_id == set_id, Snapshot.state == "pending", Snapshot.cut.is_(False))
+    return waiting.order_by(Snapshot.number)
+
+
 def copy(tx: Transaction, account_id: str, source: Snapshot, description: str) -> Snapshot:
     """Write down a copy of a snapshot. Its volume id is the dummy that EC2 shows."""
+    copying = select(func.count()).where(
+        Snapshot.account_id == account_id, Snapshot.origin.startswith("snap-"), Snapshot.state == "pending"
+    )
+    if (tx.db.scalar(copying) or 0) >= MOST_COPIES:
+        raise errors.LimitExceeded("snapshot-copies", limit=MOST_COPIES)
     return _add(tx, account_id, "vol-ffffffff", source.id, source, description)
 
 
@@ -55,6 +110,9 @@ def _add(
     description: str,
     at_rest_of: str | None = None,
 ) -> Snapshot:
+    # A volume that is being made larger is as large as it will be: nobody can say which comes first.
+    change = tx.db.scalars(select(VolumeModification).where(VolumeModification.id == origin)).one_or_none()
+    growing = change is not None and change.state == "modifying"
     snapshot = Snapshot(
         id=ids.new("snap"),
         account_id=account_id,
@@ -62,7 +120,7 @@ def _add(
         volume_id=volume_id,
         origin=origin,
         zone=like.zone,
-        size=like.size,
+        size=change.after["size"] if change and growing else like.size,
         description=description,
         encrypted=like.encrypted,
         state="pending",
@@ -131,6 +189,13 @@ def was_cut(tx: Transaction, snapshot_id: str) -> None:
         _ring(tx, snapshot)
 
 
+def set_was_cut(tx: Transaction, snapshot_ids: Sequence[str]) -> None:
+    """These have been cut at one instant."""
+    for snapshot_id in snapshot_ids:
+        was_cut(tx, snapshot_id)
+        tx.touch(snapshot_id)
+
+
 def completed(tx: Transaction, snapshot_id: str) -> None:
     """The snapshot can be used."""
     _tell(tx, snapshot_id, "completed")
@@ -172,5 +237,7 @@ def _tell(tx: Transaction, snapshot_id: str, event: str) -> Snapshot | None:
 
 
 def _ring(tx: Transaction, snapshot: Snapshot) -> None:
-    """Nothing waits for the cut any more: the start of an instance and the removal of the origin may have waited."""
+    """Nothing waits for the cut now: an instance's start, a change or removal of the origin, the set may have waited."""
     tx.touch(*(id for id in (snapshot.at_rest_of, snapshot.origin) if id))
+    if snapshot.set_id:
+        tx.touch(*tx.db.scalars(select(Snapshot.id).where(Snapshot.set_id == snapshot.set_id, Snapshot.id != snapshot.id)))

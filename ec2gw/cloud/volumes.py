@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
+
 from sqlalchemy import func, select
 
 from ec2gw.cloud import lookup, snapshots
 from ec2gw.model import bdm, errors, ids, lifecycle, volume_types
 from ec2gw.state import records
-from ec2gw.state.records import Attachment, Instance, Volume
+from ec2gw.state.records import Attachment, Instance, Volume, VolumeModification
 from ec2gw.state.session import Transaction
 
 MOST_ATTACHMENTS = 28
@@ -180,6 +183,62 @@ def detach(
     return attachment
 
 
+def modify(
+    tx: Transaction,
+    account_id: str,
+    volume_id: str,
+    *,
+    size: int | None = None,
+    type: str | None = None,
+    iops: int | None = None,
+    throughput: int | None = None,
+) -> VolumeModification:
+    """Wish a volume larger, or of another type, IOPS or throughput, in use or not (API_ModifyVolume)."""
+    volume = find(tx, account_id, volume_id)
+    if volume.state not in ("available", "in-use"):
+        raise errors.WrongState("volume-wrong-state", volume=volume_id, state=volume.state)
+    if all(value is None for value in (size, type, iops, throughput)):
+        raise errors.Conflict("volume-modification-empty")
+    last = _modification(tx, volume_id)
+    if last is not None and last.state in ("modifying", "optimizing"):
+        raise errors.WrongState("volume-being-modified", volume=volume_id, state=last.state.upper())
+    if size is not None and size < volume.size:
+        raise errors.Invalid("volume-not-shrinkable")
+    before = volume_types.Shape(volume.type, volume.size, volume.iops, volume.throughput)
+    after = volume_types.reshape(before, size=size, type_name=type, iops=iops, throughput=throughput)
+    root = volume.attachment if volume.attachment and volume.attachment.slot == 0 else None
+    if root and not volume_types.TYPES[after.type].bootable:
+        raise errors.Conflict("volume-not-bootable", volume=volume_id, instance=root.instance_id, type=after.type)
+    if last is not None:
+        tx.db.delete(last)
+        tx.db.flush()
+    modification = VolumeModification(
+        id=volume_id,
+        account_id=account_id,
+        created_at=tx.now,
+        before=asdict(before),
+        after=asdict(after),
+        state="modifying",
+    )
+    tx.db.add(modification)
+    tx.touch(volume_id)
+    return modification
+
+
+def check_modified(tx: Transaction, account_id: str, wanted: Sequence[str]) -> None:
+    """Raise unless each of these is a volume of the account that has been modified."""
+    known = {row.id for row in lookup.many(tx, Volume, "vol", account_id, wanted)}
+    modified = set(tx.db.scalars(select(VolumeModification.id).where(VolumeModification.id.in_(known))))
+    for volume_id in wanted:
+        if volume_id not in modified:
+            raise errors.NotFound("volume-never-modified", volume=volume_id)
+
+
+def enable_io_by_itself(tx: Transaction, account_id: str, volume_id: str, enabled: bool) -> None:
+    """Say whether I/O goes on by itself after trouble with the data (API_ModifyVolumeAttribute, AutoEnableIO)."""
+    find(tx, account_id, volume_id).auto_enable_io = enabled
+
+
 # -- facts ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +264,32 @@ def removed(tx: Transaction, volume_id: str) -> None:
     if volume and lifecycle.after(lifecycle.VOLUME, volume.state, "removed"):
         tx.db.delete(volume)
         records.forget_tags(tx.db, volume_id)
+        if modification := _modification(tx, volume_id):
+            tx.db.delete(modification)
+
+
+def grown(tx: Transaction, volume_id: str) -> None:
+    """The volume is as its modification says, in its machine too."""
+    volume = _row(tx, volume_id)
+    modification = _change(tx, volume_id, "grown")
+    if volume and modification:
+        shape = volume_types.Shape(**modification.after)
+        volume.type, volume.size, volume.iops, volume.throughput = shape.type, shape.size, shape.iops, shape.throughput
+        tx.touch(volume_id)
+
+
+def optimized(tx: Transaction, volume_id: str) -> None:
+    """Nothing is left to do for the modification."""
+    modification = _change(tx, volume_id, "optimized")
+    if modification:
+        modification.ended_at = tx.now
+
+
+def not_grown(tx: Transaction, volume_id: str, reason: str) -> None:
+    """The host cannot make the volume as its modification says: it stays as it was."""
+    modification = _change(tx, volume_id, "failed")
+    if modification:
+        modification.reason, modification.ended_at = reason, tx.now
 
 
 def plugged(tx: Transaction, volume_id: str) -> None:
@@ -239,6 +324,19 @@ def count(tx: Transaction, account_id: str) -> int:
 
 def _row(tx: Transaction, volume_id: str) -> Volume | None:
     return tx.db.scalars(select(Volume).where(Volume.id == volume_id)).one_or_none()
+
+
+def _modification(tx: Transaction, volume_id: str) -> VolumeModification | None:
+    return tx.db.scalars(select(VolumeModification).where(VolumeModification.id == volume_id)).one_or_none()
+
+
+def _change(tx: Transaction, volume_id: str, event: str) -> VolumeModification | None:
+    modification = _modification(tx, volume_id)
+    state = lifecycle.after(lifecycle.MODIFICATION, modification.state, event) if modification else None
+    if modification is None or state is None:
+        return None
+    modification.state = state
+    return modification
 
 
 def _ring(tx: Transaction, volume: Volume, attachment: Attachment | None) -> None:

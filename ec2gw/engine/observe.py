@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import exists, select
 
+from ec2gw.cloud import snapshots
 from ec2gw.engine.steps import Place, Scratch
 from ec2gw.model import ids, instance_types, volume_types
 from ec2gw.state import records
@@ -17,7 +18,10 @@ KEEP_TERMINATED = timedelta(hours=1)  # API_DescribeInstances: about an hour
 
 @dataclass(frozen=True)
 class Volume:
-    """`wanted`: a snapshot that is yet to be cut still needs the volume's bytes. `size` is bytes."""
+    """`wanted`: a snapshot that is yet to be cut still needs the volume's bytes. `size` is bytes.
+
+    `modification` is the state of its newest change, and `target` the bytes it then has; None where there is none.
+    """
 
     id: str
     state: str
@@ -25,11 +29,15 @@ class Volume:
     size: int
     origin: str | None
     wanted: bool
+    modification: str | None = None
+    target: int | None = None
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`machine` must be off at the cut, where there is one; `wanted`: a volume or a copy is yet to be made from the snapshot."""
+    """`machine` must be off at the cut, where there is one; `wanted`: a volume or a copy is yet to be made from the snapshot, or
+    the set it is of is yet to be cut. `set_id` is that set, and `leads` says whether it is for this snapshot to have it cut.
+    """
 
     id: str
     state: str
@@ -38,6 +46,8 @@ class Snapshot:
     cut: bool
     machine: str | None
     wanted: bool
+    set_id: str | None = None
+    leads: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,7 @@ def unsettled(tx: Transaction) -> list[str]:
     found: list[str] = []
     for record, states in (
         (records.Volume, ("creating", "deleting")),
+        (records.VolumeModification, ("modifying", "optimizing")),
         (records.Snapshot, ("pending", "deleting")),
         (records.Image, ("pending",)),
         (records.Instance, ("pending", "stopping", "shutting-down")),
@@ -127,7 +138,17 @@ def _volume(tx: Transaction, id: str) -> Volume | None:
         records.Snapshot.origin == id, records.Snapshot.state == "pending", records.Snapshot.cut.is_(False)
     )
     wanted = tx.db.scalar(waiting.limit(1)) is not None
-    return Volume(id, row.state, row.zone, row.size * volume_types.GIB, row.snapshot_id, wanted)
+    change = tx.db.scalars(select(records.VolumeModification).where(records.VolumeModification.id == id)).one_or_none()
+    return Volume(
+        id,
+        row.state,
+        row.zone,
+        row.size * volume_types.GIB,
+        row.snapshot_id,
+        wanted,
+        change.state if change else None,
+        change.after["size"] * volume_types.GIB if change else None,
+    )
 
 
 def _snapshot(tx: Transaction, id: str) -> Snapshot | None:
@@ -138,8 +159,10 @@ def _snapshot(tx: Transaction, id: str) -> Snapshot | None:
     copying = select(records.Snapshot.id).where(
         records.Snapshot.origin == id, records.Snapshot.state == "pending", records.Snapshot.cut.is_(False)
     )
-    wanted = any(tx.db.scalar(query.limit(1)) is not None for query in (making, copying))
-    return Snapshot(id, row.state, row.zone, row.origin, row.cut, row.at_rest_of, wanted)
+    uncut = list(tx.db.scalars(snapshots.uncut(row.set_id))) if row.set_id else []
+    wanted = bool(uncut) or any(tx.db.scalar(query.limit(1)) is not None for query in (making, copying))
+    leads = bool(uncut) and uncut[0].id == id
+    return Snapshot(id, row.state, row.zone, row.origin, row.cut, row.at_rest_of, wanted, row.set_id, leads)
 
 
 def _image(tx: Transaction, id: str) -> Image | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ec2gw.backend.ports import Disk, Hypervisor, Machine, VolumeStore
 from ec2gw.cloud import images, instances, snapshots, volumes
@@ -35,12 +35,19 @@ class Performer:
             case steps.CreateVolume(volume, zone, size, origin):
                 self._stores[zone].create(volume, size, origin)
                 self._note(step, volumes.created, volume)
+            case steps.GrowVolume(volume, zone, size):
+                self._grow(volume, zone, size)
+                self._note(step, volumes.grown, volume)
+            case steps.NoteOptimized(volume):
+                self._note(step, volumes.optimized, volume)
             case steps.RemoveVolume(volume, zone):
                 self._stores[zone].remove(volume)
                 self._note(step, volumes.removed, volume)
             case steps.CutSnapshot(snapshot, volume, zone):
                 self._cut(snapshot, volume, zone)
                 self._note(step, snapshots.was_cut, snapshot)
+            case steps.CutSet():
+                self._cut_set(step)
             case steps.CopySnapshot(snapshot, origin, zone):
                 self._stores[zone].copy(origin, snapshot)
                 self._note(step, snapshots.was_cut, snapshot)
@@ -65,7 +72,8 @@ class Performer:
             case steps.PowerOff(instance):
                 self._hypervisor.power_off(instance)
             case steps.Resume(instance):
-                self._hypervisor.resume(instance)
+                with self._sources:  # a machine that is paused for a cut runs on when that is done
+                    self._hypervisor.resume(instance)
             case steps.Plug(instance, place):
                 with self._sources:
                     self._hypervisor.plug(instance, self._disk(place))
@@ -99,6 +107,8 @@ class Performer:
             match id.split("-")[0], state:
                 case "vol", "creating":
                     volumes.failed(tx, id)
+                case "vol", "available" | "in-use":
+                    volumes.not_grown(tx, id, reason)
                 case "snap", "pending":
                     snapshots.failed(tx, id, reason)
                 case "i", "pending":
@@ -118,15 +128,53 @@ class Performer:
     def _cut(self, snapshot: str, volume: str, zone: str) -> None:
         with self._sources:
             self._stores[zone].snapshot(volume, snapshot)
-            with self._database.read() as tx:
-                row = tx.db.get(records.Attachment, volume)
-                where = (row.instance_id, row.slot) if row else None
-            if where is None:
-                return
-            instance, slot = where
-            domain = self._hypervisor.observe(instance)
-            if domain is not None and domain.state != "off" and volume in domain.disks:
+            for instance, slot in self._machine_of(volume):
                 self._hypervisor.switch(instance, [self._disk(steps.Place(volume, zone, slot))])
+
+    def _cut_set(self, step: steps.CutSet) -> None:
+        """Several volumes at one instant: their machine stands still meanwhile, so that no write falls between two cuts.
+
+        A snapshot that a killed process left is of another instant, and is taken anew. Nobody else may cut or note a part of the
+        set, so the record is written under the lock as well.
+        """
+        with self._sources:
+            with self._database.read() as tx:
+                parts = [(row.id, str(row.origin), row.zone) for row in tx.db.scalars(snapshots.uncut(step.set_id))]
+            for snapshot, _, zone in parts:
+                self._stores[zone].remove(snapshot)
+            machines: dict[str, list[steps.Place]] = {}
+            for _, volume, zone in parts:
+                for instance, slot in self._machine_of(volume):
+                    machines.setdefault(instance, []).append(steps.Place(volume, zone, slot))
+            try:
+                for instance in machines:
+                    self._hypervisor.pause(instance)
+                for snapshot, volume, zone in parts:
+                    self._stores[zone].snapshot(volume, snapshot)
+                for instance, places in machines.items():
+                    self._hypervisor.switch(instance, [self._disk(place) for place in places])
+            finally:
+                for instance in machines:
+                    self._hypervisor.resume(instance)
+            self._note(step, snapshots.set_was_cut, [snapshot for snapshot, _, _ in parts])
+
+    def _grow(self, volume: str, zone: str, size: int) -> None:
+        with self._sources:
+            self._stores[zone].grow(volume, size)
+            for instance, _ in self._machine_of(volume):
+                self._hypervisor.resize(instance, volume, size)
+            # What was left to a machine that has gone off meanwhile is done now; otherwise there is nothing to do.
+            self._stores[zone].grow(volume, size)
+
+    def _machine_of(self, volume: str) -> Iterator[tuple[str, int]]:
+        """The machine that has the volume plugged now, and its place there; nothing where none has."""
+        with self._database.read() as tx:
+            row = tx.db.get(records.Attachment, volume)
+            where = (row.instance_id, row.slot) if row else None
+        if where is not None:
+            domain = self._hypervisor.observe(where[0])
+            if domain is not None and domain.state != "off" and volume in domain.disks:
+                yield where
 
     def _start(self, step: steps.Start) -> None:
         for scratch in step.scratch:

@@ -18,10 +18,15 @@ LOOK_AGAIN = 0.5  # for a machine to be off
 
 
 def volume(seen: observe.Volume) -> Step | None:
-    """Make it, or remove it once no snapshot needs it any more."""
+    """Make it, change it, or remove it. What is yet to be cut of it is cut first: a snapshot has the size that was told."""
     match seen.state:
         case "creating":
             return steps.CreateVolume(seen.id, seen.zone, seen.size, seen.origin)
+        case "available" | "in-use" if seen.modification == "modifying" and not seen.wanted:
+            assert seen.target is not None
+            return steps.GrowVolume(seen.id, seen.zone, seen.target)
+        case "available" | "in-use" if seen.modification == "optimizing":
+            return steps.NoteOptimized(seen.id)
         case "deleting" if not seen.wanted:
             return steps.RemoveVolume(seen.id, seen.zone)
     return None
@@ -34,6 +39,8 @@ def snapshot(seen: observe.Snapshot, domain: Domain | None) -> Step | None:
             return steps.CompleteSnapshot(seen.id, seen.zone)
         case "pending" if seen.origin and seen.origin.startswith("snap-"):
             return steps.CopySnapshot(seen.id, seen.origin, seen.zone)
+        case "pending" if seen.set_id:
+            return steps.CutSet(seen.set_id) if seen.leads else None  # who leads wakes the others
         case "pending" if seen.origin:
             if seen.machine and domain is not None and domain.state != "off":
                 return steps.Rest(wait=LOOK_AGAIN)

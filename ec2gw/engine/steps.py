@@ -48,6 +48,20 @@ class CreateVolume(Step):
 
 
 @dataclass(frozen=True)
+class GrowVolume(Step):
+    """Make a volume as large as its modification says, in its machine too; `size` is bytes, and may be what it is already."""
+
+    volume: str
+    zone: str
+    size: int
+
+
+@dataclass(frozen=True)
+class NoteOptimized(Step):
+    volume: str
+
+
+@dataclass(frozen=True)
 class RemoveVolume(Step):
     volume: str
     zone: str
@@ -58,6 +72,13 @@ class CutSnapshot(Step):
     snapshot: str
     volume: str
     zone: str
+
+
+@dataclass(frozen=True)
+class CutSet(Step):
+    """Cut all snapshots of a set that are not cut yet, at one instant."""
+
+    set_id: str
 
 
 @dataclass(frozen=True)

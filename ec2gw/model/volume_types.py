@@ -66,6 +66,20 @@ def shape(type_name: str | None, size: int, iops: int | None = None, throughput:
     return Shape(kind.name, size, _iops(kind, size, iops), _throughput(kind, iops, throughput))
 
 
+def reshape(
+    old: Shape, *, size: int | None = None, type_name: str | None = None, iops: int | None = None, throughput: int | None = None
+) -> Shape:
+    """Settle what a volume becomes (API_ModifyVolume): what is not said stays, and is the new type's default where the type
+    changes. Raises as `shape` does.
+    """
+    kind = type_name or old.type
+    if iops is None and kind in ("gp3", "io1", "io2"):
+        iops = old.iops if kind == old.type else GP3_IOPS
+    if throughput is None and kind == old.type == "gp3":
+        throughput = old.throughput
+    return shape(kind, old.size if size is None else size, iops, throughput)
+
+
 def _iops(kind: VolumeType, size: int, iops: int | None) -> int | None:
     if kind.iops is None:
         if iops is not None:

@@ -275,6 +275,14 @@ ROWS = {
     ),
     "volume-limit": ("VolumeLimitExceeded", "You have reached the maximum number of volumes."),
     "volume-not-shrinkable": ("InvalidParameterValue", "New size cannot be smaller than existing size"),
+    "volume-modification-empty": (
+        "InvalidParameterCombination",
+        "At least one of size, volumeType, iops and throughput must be specified.",
+    ),
+    "volume-not-bootable": (
+        "InvalidParameterCombination",
+        "The volume '{volume}' is the root of instance '{instance}' and cannot be of the type {type}.",
+    ),
     "volume-being-modified": (
         "IncorrectModificationState",
         "Volume {volume} cannot be modified in modification state {state}",
@@ -307,6 +315,13 @@ ROWS = {
         "ConcurrentSnapshotLimitExceeded",
         "Maximum allowed in-progress snapshots for a single volume exceeded.",
     ),
+    "snapshot-copies": (
+        "ResourceLimitExceeded",
+        "Too many snapshot copies in progress. The limit is {limit} for this destination region.",
+    ),
+    "snapshot-locked": ("OperationNotPermitted", "The snapshot '{snapshot}' is locked until {until}."),
+    "volume-not-data": ("InvalidParameterValue", "The volume '{volume}' is not a data volume attached to instance '{instance}'."),
+    "instance-without-volumes": ("InvalidParameterValue", "There is no volume of instance '{instance}' to make a snapshot of."),
     # images
     "image-unavailable": ("InvalidAMIID.Unavailable", "The image id '[{image}]' is no longer available"),
     "image-name-taken": ("InvalidAMIName.Duplicate", "AMI name {name} is already in use by AMI {image}"),

@@ -67,6 +67,7 @@ class Host:
 
     def grow(self, name: str, size: int) -> None:
         self._do("grow", name)
+        self.disks[name] = max(size, self.disks[name])
 
     def fill(self, name: str, image: Path, image_format: str, progress: Callable[[float], None]) -> None:
         self._do("fill", name)
@@ -101,6 +102,11 @@ class Host:
     def power_off(self, name: str) -> None:
         self._do("power-off", name)
         self.went_off(name, "host")
+
+    def pause(self, name: str) -> None:
+        self._do("pause", name)
+        if self.machines[name].state == "running":
+            self.machines[name] = replace(self.machines[name], state="paused")
 
     def resume(self, name: str) -> None:
         self._do("resume", name)

@@ -133,6 +133,12 @@ class Hypervisor:
                     self._remember(domain, replace(mark, shutdown="host"))
                 _destroy(domain)
 
+    def pause(self, name: str) -> None:
+        with _asking(f"pause {name}"):
+            domain = self._running(name)
+            if domain is not None and self._state(domain)[0] == "running":
+                domain.suspend()
+
     def resume(self, name: str) -> None:
         with _asking(f"resume {name}"):
             domain = self._running(name)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, or_
 from ec2gw.cloud import images, permissions, snapshots, tags
 from ec2gw.model import bdm, errors
 from ec2gw.query import describe
+from ec2gw.query.actions.snapshots import check_source_region, check_unencrypted
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.state import records
 
@@ -18,7 +19,7 @@ MOST_UEFI_DATA = 64_000
 MOST_DESCRIPTION = 255
 
 
-def view(call: Call, image: records.Image, tags: list[dict[str, str]]) -> Response:
+def view(call: Call, image: records.Image, own: list[dict[str, str]]) -> Response:
     """An image as DescribeImages shows it."""
     shown: dict[str, Any] = {
         "PlatformDetails": "Linux/UNIX",
@@ -31,7 +32,7 @@ def view(call: Call, image: records.Image, tags: list[dict[str, str]]) -> Respon
         "RootDeviceName": image.root_device_name,
         "RootDeviceType": "ebs",
         "StateReason": {"Code": "Server.InternalError", "Message": image.reason} if image.reason else None,
-        "Tags": tags,
+        "Tags": own,
         "DeprecationTime": timestamp(image.deprecated_at),
         "DeregistrationProtection": protection(call, image),
         "LastLaunchedTime": timestamp(image.launched_at) if image.account_id == call.account_id else None,
@@ -173,10 +174,7 @@ def create_image(call: Call, req: Request) -> Response:
 def copy_image(call: Call, req: Request) -> Response:
     check_description(req.get("Description", ""))
     check_source_region(call, req)
-    if req.get("Encrypted") or "KmsKeyId" in req:
-        if not req.get("Encrypted"):
-            raise errors.Conflict("parameter-dependency", parameter="KmsKeyId", other="Encrypted")
-        raise errors.Unsupported("unsupported", message="Encrypted snapshots are not supported by this endpoint.")
+    check_unencrypted(req)
     for elsewhere in ("DestinationOutpostArn", "DestinationAvailabilityZone", "DestinationAvailabilityZoneId"):
         if elsewhere in req:
             raise errors.Unsupported("unsupported", message=f"The parameter {elsewhere} is not supported by this endpoint.")
@@ -186,12 +184,6 @@ def copy_image(call: Call, req: Request) -> Response:
         tags.put(call.tx, call.account_id, [image.id], own)
     describe.tag(call, req, image.id, *(snapshot.id for snapshot in made))
     return {"ImageId": image.id}
-
-
-def check_source_region(call: Call, req: Request) -> None:
-    """Raise for a region other than this one: there is no other to copy from."""
-    if req["SourceRegion"] != call.region:
-        raise errors.Invalid("region-invalid", region=req["SourceRegion"][:64])
 
 
 @action

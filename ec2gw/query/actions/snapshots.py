@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ec2gw.cloud import permissions, snapshots
+from ec2gw.cloud import permissions, snapshots, tags
 from ec2gw.model import errors
 from ec2gw.query import describe
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.state import records
 
 
-def view(call: Call, snapshot: records.Snapshot, tags: list[dict[str, str]]) -> Response:
+def view(call: Call, snapshot: records.Snapshot, own: list[dict[str, str]]) -> Response:
     """A snapshot as DescribeSnapshots shows it."""
     done = snapshot.state == "completed"
     return {
@@ -25,7 +25,7 @@ def view(call: Call, snapshot: records.Snapshot, tags: list[dict[str, str]]) -> 
         "VolumeSize": snapshot.size,
         "CompletionTime": snapshot.completed_at,
         "StorageTier": "standard",
-        "Tags": tags,
+        "Tags": own,
     }
 
 
@@ -63,12 +63,73 @@ def describe_snapshots(call: Call, req: Request) -> Response:
 
 @action(settles=lambda response: [response["SnapshotId"]])
 def create_snapshot(call: Call, req: Request) -> Response:
-    if "Location" in req and req["Location"] != "regional":
-        raise errors.Unsupported("unsupported", message="Local snapshots are not supported by this endpoint.")
+    _check_location(req)
     snapshot = snapshots.create(call.tx, call.account_id, req["VolumeId"], req.get("Description", ""))
     shown = view(call, snapshot, describe.tag(call, req, snapshot.id))
     # What AWS answers here: the progress not yet known, nothing of tiers.
     return {name: value for name, value in shown.items() if name not in ("StorageTier", "CompletionTime")} | {"Progress": ""}
+
+
+@action(settles=lambda response: [row["SnapshotId"] for row in response["Snapshots"]])
+def create_snapshots(call: Call, req: Request) -> Response:
+    _check_location(req)
+    copied = req.get("CopyTagsFromSource")
+    if copied not in (None, "volume"):
+        raise errors.Invalid("bad-value", value=copied[:64], parameter="copyTagsFromSource")
+    wanted = req["InstanceSpecification"]
+    made = snapshots.create_set(
+        call.tx,
+        call.account_id,
+        wanted["InstanceId"],
+        without_root=wanted.get("ExcludeBootVolume", False),
+        without=wanted.get("ExcludeDataVolumeIds", ()),
+        description=req.get("Description", ""),
+    )
+    call.tx.db.flush()
+    if copied:
+        for id, given in tags.of(call.tx, [snapshot.volume_id for snapshot in made]).items():
+            mine = {key: value for key, value in given.items() if not key.startswith(tags.RESERVED)}
+            tags.put(call.tx, call.account_id, [snapshot.id for snapshot in made if snapshot.volume_id == id], mine)
+    describe.tag(call, req, *(snapshot.id for snapshot in made))
+    rows = [describe.render(call, SNAPSHOTS, snapshot) for snapshot in made]
+    return {"Snapshots": [{name: row[name] for name in _INFO} | {"Progress": ""} for row in rows]}
+
+
+_INFO = ("Description", "Encrypted", "OwnerId", "SnapshotId", "StartTime", "State", "Tags", "VolumeId", "VolumeSize")
+
+
+def _check_location(req: Request) -> None:
+    if "OutpostArn" in req or req.get("Location", "regional") != "regional":
+        raise errors.Unsupported("unsupported", message="Local snapshots are not supported by this endpoint.")
+
+
+@action
+def copy_snapshot(call: Call, req: Request) -> Response:
+    check_source_region(call, req)
+    if req.get("DestinationRegion", call.region) != call.region:
+        raise errors.Invalid("region-invalid", region=req["DestinationRegion"][:64])
+    check_unencrypted(req)
+    for elsewhere in ("DestinationOutpostArn", "DestinationAvailabilityZone"):
+        if elsewhere in req:
+            raise errors.Unsupported("unsupported", message=f"The parameter {elsewhere} is not supported by this endpoint.")
+    source = snapshots.usable(call.tx, call.account_id, req["SourceSnapshotId"])
+    description = req.get("Description") or f"[Copied {source.id} from {call.region}]"
+    copy = snapshots.copy(call.tx, call.account_id, source, description)
+    return {"SnapshotId": copy.id, "Tags": describe.tag(call, req, copy.id)}
+
+
+def check_source_region(call: Call, req: Request) -> None:
+    """Raise for a region other than this one: there is no other to copy from."""
+    if req["SourceRegion"] != call.region:
+        raise errors.Invalid("region-invalid", region=req["SourceRegion"][:64])
+
+
+def check_unencrypted(req: Request) -> None:
+    """Raise where a copy is to be encrypted, which it would not be."""
+    if "KmsKeyId" in req and not req.get("Encrypted"):
+        raise errors.Conflict("parameter-dependency", parameter="KmsKeyId", other="Encrypted")
+    if req.get("Encrypted"):
+        raise errors.Unsupported("unsupported", message="Encrypted snapshots are not supported by this endpoint.")
 
 
 @action
