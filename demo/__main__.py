@@ -184,8 +184,8 @@ def tell(story: Story, guest: str) -> None:
         assert not copies & {root, data}
 
     with step("TerminateInstances: exactly the right volumes are gone"):
-        volumes = [*story.disks(instance).values(), *story.disks(copy).values()]
-        kept = {first} | {disk["VolumeId"] for disk in volumes if not disk["DeleteOnTermination"]}
+        attached = [*story.disks(instance).values(), *story.disks(copy).values()]
+        kept = {first} | {disk["VolumeId"] for disk in attached if not disk["DeleteOnTermination"]}
         assert root in kept
         assert data not in kept
         ec2.terminate_instances(InstanceIds=[instance, copy])
@@ -193,7 +193,7 @@ def tell(story: Story, guest: str) -> None:
         story.becomes(copy, "terminated")
         until(lambda: set(story.volumes()) == kept, f"{', '.join(sorted(kept))} to be all that is left")
         story.timeline.note(
-            f"gone: {', '.join(sorted({disk['VolumeId'] for disk in volumes} - kept))}; kept: {', '.join(sorted(kept))}"
+            f"gone: {', '.join(sorted({disk['VolumeId'] for disk in attached} - kept))}; kept: {', '.join(sorted(kept))}"
         )
 
 

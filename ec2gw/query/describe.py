@@ -317,6 +317,7 @@ def _kept(call: Call, listing: Listing[R], rows: Sequence[Any], shelf: Shelf) ->
     if missing := [row.id for row in rows if row.id not in found]:
         whole = call.tx.db.scalars(select(record).where(record.id.in_(missing))).all()
         for fresh, view in _shown(call, listing, whole, ()):
+            assert not isinstance(view, wire.Part)  # only what a shelf has found is written already
             found[fresh.id] = shelf.add(fresh.id, view, listing.only_named)
     for row in rows:
         yield row, found[row.id]

@@ -163,15 +163,16 @@ class Server:
         heard, reply = await self._in(self._looking, self._look, raw, request_id, notes)
         if reply is None:
             reply = await self._in(self._writing, self._write, heard, request_id)
-        if self._bell is None or heard.action is None:
+        action = heard.action
+        if self._bell is None or action is None:
             return reply
-        if heard.action.refreshes is not None:
+        if action.refreshes is not None:
             # The first run has found the record to be the caller's own; the second shows what the engine has seen since.
-            await self._in(self._waiting, self._bell.refresh_console, heard.action.refreshes(heard.request))
-            heard, again = await self._in(self._looking, self._look, raw, request_id, notes)
+            await self._in(self._waiting, self._bell.refresh_console, action.refreshes(heard.request))
+            _, again = await self._in(self._looking, self._look, raw, request_id, notes)
             reply = again or reply
-        if heard.action.settles is not None:
-            await self._in(self._waiting, self._settle, heard.action.settles(reply.response))
+        if action.settles is not None:
+            await self._in(self._waiting, self._settle, action.settles(reply.response))
         return reply
 
     def _look(self, raw: signature.Raw, request_id: str, notes: dict[str, str | None]) -> tuple[_Heard, _Reply | None]:
