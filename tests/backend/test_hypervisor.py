@@ -44,6 +44,7 @@ def test_what_was_never_started_is_unknown_and_nothing_done_to_it_matters(bench:
     hypervisor = bench.hypervisor
     hypervisor.press_power_button(name)
     hypervisor.power_off(name)
+    hypervisor.pause(name)
     hypervisor.resume(name)
     hypervisor.unplug(name, "vol-1", force=True)
     hypervisor.switch(name, [])
@@ -143,6 +144,19 @@ def test_a_deaf_guest_is_ended_by_power_off_only(bench: Bench, tmp_path: Path) -
     assert state(bench.deaf, asked.name) == "running"
     bench.deaf.power_off(asked.name)
     assert bench.deaf.observe(asked.name) == ports.Domain(asked.name, 1, "off", shutdown="host")
+
+
+def test_a_machine_stands_still_until_it_is_let_go(bench: Bench, tmp_path: Path) -> None:
+    asked = machine(make_disk(tmp_path / "a.qcow2", "8M"))
+    bench.hypervisor.start(asked)
+    for _ in range(2):
+        bench.hypervisor.pause(asked.name)
+        assert state(bench.hypervisor, asked.name) == "paused"
+    bench.hypervisor.resume(asked.name)
+    assert state(bench.hypervisor, asked.name) == "running"
+    bench.hypervisor.power_off(asked.name)
+    bench.hypervisor.pause(asked.name)
+    assert state(bench.hypervisor, asked.name) == "off"
 
 
 def test_disks_come_grow_and_go(bench: Bench, tmp_path: Path) -> None:

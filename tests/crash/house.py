@@ -18,6 +18,7 @@ from sqlalchemy import select
 from ec2gw.backend import simulated
 from ec2gw.backend.ports import VolumeStore
 from ec2gw.backend.stores import qcow2, raw
+from ec2gw.cloud import networks
 from ec2gw.engine import loop, observe
 from ec2gw.engine.steps import Step
 from ec2gw.state import records
@@ -39,6 +40,8 @@ class House:
     def make(self) -> None:
         database = self._database()
         records.Record.metadata.create_all(database.engine)
+        with database.write() as tx:
+            networks.ensure_default(tx, ACCOUNT, "us-east-1", (ZONE,))
         database.close()
 
     def store(self) -> VolumeStore:

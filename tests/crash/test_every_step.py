@@ -83,6 +83,26 @@ def create_image(house: House, names: dict[str, Any]) -> None:
     house.wish(lambda tx, account: images.create(tx, account, names["instance"], "second"))
 
 
+def create_snapshots(house: House, names: dict[str, Any]) -> None:
+    house.wish(snapshots.create_set, names["instance"])
+
+
+def delete_of_a_set(house: House, names: dict[str, Any]) -> None:
+    made = house.wish(snapshots.create_set, names["instance"])
+    house.wish(snapshots.delete, made[0].id)
+
+
+def copy_image(house: House, names: dict[str, Any]) -> None:
+    house.wish(lambda tx, account: images.copy(tx, account, names["image"], "third"))
+
+
+def modify_volume(house: House, names: dict[str, Any]) -> None:
+    root = house.ask(lambda tx: tx.db.scalars(select(records.Attachment).where(records.Attachment.slot == 0)).one().volume_id)
+    house.wish(volumes.modify, root, size=3, type="gp3")
+    house.wish(snapshots.create, root)
+    house.wish(volumes.modify, names["free"], size=2)
+
+
 def terminate(house: House, names: dict[str, Any]) -> None:
     house.wish(instances.terminate, [names["instance"]], 1)
 
@@ -92,7 +112,23 @@ def delete(house: House, names: dict[str, Any]) -> None:
 
 
 STORIES: dict[str, Story] = {
-    story.__name__: story for story in (launch, attach, detach, stop, start, reboot, snapshot, create_image, terminate, delete)
+    story.__name__: story
+    for story in (
+        launch,
+        attach,
+        detach,
+        stop,
+        start,
+        reboot,
+        snapshot,
+        create_image,
+        terminate,
+        delete,
+        create_snapshots,
+        delete_of_a_set,
+        copy_image,
+        modify_volume,
+    )
 }
 
 
@@ -109,6 +145,7 @@ def end_state(house: House) -> Any:
             "volumes": sorted((row.state, row.size) for row in rows(select(records.Volume))),
             "attachments": sorted((row.device, row.state, row.slot) for row in rows(select(records.Attachment))),
             "snapshots": sorted((row.state, row.cut) for row in rows(select(records.Snapshot))),
+            "modifications": sorted((row.state, row.after["size"]) for row in rows(select(records.VolumeModification))),
             "images": sorted((row.name, row.state) for row in rows(select(records.Image))),
         }
 
@@ -130,7 +167,9 @@ def audit(house: House) -> None:
         return disks, machines
 
     disks, machines = house.ask(accounted)
+    sizes = house.ask(lambda tx: {row.id: row.size << 30 for row in tx.db.scalars(select(records.Volume))})
     store = house.store()
+    assert {name: size for name, size in store.observe().items() if name in sizes} == sizes
     assert set(store.observe()) == disks
     domains = house.machines().domains()
     assert set(domains) == machines

@@ -17,7 +17,8 @@ from ec2gw.backend.ports import HostError
 from ec2gw.cloud import images, instances, snapshots, volumes
 from ec2gw.engine import loop, steps
 from ec2gw.engine.loop import Engine
-from ec2gw.state.records import Console, Snapshot
+from ec2gw.model.bdm import Line
+from ec2gw.state.records import Console, Snapshot, Volume, VolumeModification
 from ec2gw.state.session import Database
 from tests.cloud.world import PATIENCE, ZONE, ZONES, World
 from tests.engine.host import Host
@@ -55,9 +56,9 @@ def image(world: World, host: Host) -> str:
     return made
 
 
-def launched(world: World, host: Host, engine: Engine, **more: Any) -> str:
+def launched(world: World, host: Host, engine: Engine, *lines: Line, **more: Any) -> str:
     """An instance that runs."""
-    (id,) = world.launch(image=image(world, host), **more)
+    (id,) = world.launch(*lines, image=image(world, host), **more)
     until(lambda: world.state(id) == "running")
     assert engine.wait([id], LONG)
     return id
@@ -394,3 +395,87 @@ def test_the_console_is_written_down_and_host_trouble_leaves_the_last(world: Wor
         host.console = broken  # type: ignore[method-assign]
         engine.refresh_console(id)
         assert [row["text"] for row in world.rows(Console, instance_id=id)] == [b"hello"]
+
+
+def instant(host: Host) -> list[tuple[str, str]]:
+    """What was done to the machine and its snapshots, in order."""
+    return [each for each in host.done if each[0] in ("pause", "snapshot", "switch", "resume", "remove")]
+
+
+def test_a_set_of_snapshots_is_cut_while_its_machine_stands_still(world: World, host: Host) -> None:
+    host.trouble = lambda verb, name: time.sleep(0.05) if verb == "snapshot" else None
+    with running(world, host) as engine:
+        id = launched(world, host, engine, Line("/dev/sdf", size=1), Line("/dev/sdg", size=1))
+        host.done.clear()
+        made = world.wish(snapshots.create_set, id)
+        until(lambda: {world.state(each) for each in made} == {"completed"})
+        until(lambda: engine.wait([id, *made], LONG))
+    begin, end = host.done.index(("pause", id)), host.done.index(("resume", id))
+    assert {each for each in host.done[begin:end] if each[0] == "snapshot"} == {("snapshot", each) for each in made}
+    assert host.done.count(("pause", id)) == 1, "one step cuts them all"
+    assert host.machines[id].state == "running"
+
+
+def test_what_a_killed_process_left_of_a_set_is_of_another_instant(world: World, host: Host) -> None:
+    with running(world, host) as engine:
+        id = launched(world, host, engine, Line("/dev/sdf", size=1))
+    made = world.wish(snapshots.create_set, id)
+    host.disks[made[0]] = 1  # and killed here
+    host.done.clear()
+    with running(world, host):
+        until(lambda: {world.state(each) for each in made} == {"completed"})
+    done = instant(host)
+    assert done.index(("remove", made[0])) < done.index(("pause", id)) < done.index(("snapshot", made[0]))
+    assert host.machines[id].state == "running"
+
+
+def test_a_machine_runs_on_when_its_set_cannot_be_cut(world: World, host: Host) -> None:
+    with running(world, host) as engine:
+        id = launched(world, host, engine, Line("/dev/sdf", size=1))
+        host.trouble = failing("snapshot", final=True)
+        made = world.wish(snapshots.create_set, id)
+        until(lambda: {world.state(each) for each in made} == {"error"})
+        until(lambda: host.machines[id].state == "running")
+
+
+def test_a_volume_grows_in_its_machine(world: World, host: Host) -> None:
+    with running(world, host) as engine:
+        id = launched(world, host, engine)
+        (root,) = world.volumes_of(id)
+        host.done.clear()
+        world.wish(volumes.modify, root, size=20)
+        assert engine.wait([root], LONG)
+        (modification,) = world.rows(VolumeModification)
+        assert (modification["state"], modification["ended_at"] is not None) == ("completed", True)
+    assert [each for each in host.done if each[1] == root and each[0] in ("grow", "resize")] == [
+        ("grow", root),
+        ("resize", root),
+        ("grow", root),  # for the case that the machine has gone off before it was told
+    ]
+    assert host.disks[root] == 20 << 30
+
+
+def test_a_volume_that_cannot_grow_stays_as_it_was(world: World, host: Host) -> None:
+    host.trouble = failing("grow", final=True)
+    with running(world, host) as engine:
+        volume = new_volume(world)
+        until(lambda: world.state(volume) == "available")
+        world.wish(volumes.modify, volume, size=20)
+        until(lambda: world.rows(VolumeModification)[0]["state"] == "failed")
+        assert engine.wait([volume], LONG)
+        assert world.rows(VolumeModification)[0]["reason"] == "no luck"
+        (row,) = world.rows(Volume)
+        assert (row["state"], row["size"]) == ("available", 1)
+
+
+def test_a_snapshot_wished_before_the_growth_is_cut_before_it(world: World, host: Host) -> None:
+    with running(world, host) as engine:
+        volume = new_volume(world)
+        until(lambda: world.state(volume) == "available")
+        assert engine.wait([volume], LONG)
+    made = world.wish(snapshots.create, volume)
+    world.wish(volumes.modify, volume, size=20)
+    with running(world, host):
+        until(lambda: world.rows(VolumeModification)[0]["state"] == "completed")
+    assert host.done.index(("snapshot", made)) < host.done.index(("grow", volume))
+    assert host.disks[made] == 1 << 30

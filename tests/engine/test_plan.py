@@ -20,7 +20,7 @@ from ec2gw.engine.perform import Performer
 from ec2gw.engine.steps import Place
 from ec2gw.model.bdm import Line
 from ec2gw.model.errors import Refusal
-from ec2gw.state.records import Attachment, Image, Instance, Snapshot, Volume
+from ec2gw.state.records import Attachment, Image, Instance, Snapshot, Volume, VolumeModification
 from tests.cloud.world import ME, PATIENCE, ZONE, ZONES, World
 from tests.engine.host import Host
 
@@ -63,6 +63,13 @@ START = steps.Start(VM, 2, 2, 8192, (ROOT.place,), (SCRATCH,))
         (observe.Volume(VOL, "error", ZONE, 5, None, False), None),
         (observe.Volume(VOL, "deleting", ZONE, 5, None, False), steps.RemoveVolume(VOL, ZONE)),
         (observe.Volume(VOL, "deleting", ZONE, 5, None, True), None),  # a snapshot of it is yet to be cut
+        (observe.Volume(VOL, "available", ZONE, 5, None, False, "modifying", 9), steps.GrowVolume(VOL, ZONE, 9)),
+        (observe.Volume(VOL, "in-use", ZONE, 5, None, False, "modifying", 9), steps.GrowVolume(VOL, ZONE, 9)),
+        (observe.Volume(VOL, "in-use", ZONE, 5, None, True, "modifying", 9), None),
+        (observe.Volume(VOL, "in-use", ZONE, 9, None, True, "optimizing", 9), steps.NoteOptimized(VOL)),
+        (observe.Volume(VOL, "in-use", ZONE, 9, None, False, "completed", 9), None),
+        (observe.Volume(VOL, "in-use", ZONE, 5, None, False, "failed", 9), None),
+        (observe.Volume(VOL, "deleting", ZONE, 5, None, False, "modifying", 9), steps.RemoveVolume(VOL, ZONE)),
     ],
 )
 def test_volume(seen: observe.Volume, step: Step) -> None:
@@ -90,6 +97,9 @@ def snap(state: str, origin: str | None = VOL, *, cut: bool = False, machine: st
         (snap("error"), None, None),
         (snap("deleting"), None, steps.RemoveSnapshot(SNAP, ZONE)),
         (snap("deleting", wanted=True), None, None),  # a volume is being made from it
+        (replace(snap("pending"), set_id=SNAP, leads=True), machine(), steps.CutSet(SNAP)),
+        (replace(snap("pending"), set_id="snap-0b"), machine(), None),  # another has it cut
+        (replace(snap("pending", cut=True), set_id=SNAP), machine(), steps.CompleteSnapshot(SNAP, ZONE)),
     ],
 )
 def test_snapshot(seen: observe.Snapshot, domain: Domain | None, step: Step) -> None:
@@ -331,6 +341,11 @@ class Story:
         held = {row["volume_id"] for row in world.rows(Attachment)}
         for row in world.rows(Volume):
             assert row["state"] == ("in-use" if row["id"] in held else "available")
+        for row in world.rows(VolumeModification):
+            assert row["state"] == "completed"
+            (volume,) = world.rows(Volume, id=row["id"])
+            assert volume["size"] == row["after"]["size"]
+            assert host.disks[row["id"]] == volume["size"] << 30
         for row in world.rows(Snapshot):
             assert row["state"] == "completed"
             disks.add(row["id"])
@@ -360,6 +375,9 @@ def do(story: Story, what: str, n: int) -> None:
         "detach": lambda: world.wish(volumes.detach, volume, force=n % 2 == 0),
         "delete": lambda: world.wish(volumes.delete, volume),
         "snapshot": lambda: world.wish(snapshots.create, volume),
+        "set": lambda: world.wish(snapshots.create_set, instance, without_root=n % 3 == 0),
+        "copy": lambda: world.wish(images.copy, story.image, f"copy {len(world.rows(Image))}"),
+        "modify": lambda: world.wish(volumes.modify, volume, size=9 + n),
         "image": lambda: world.wish(images.create, instance, f"image {len(world.rows(Image))}", no_reboot=n % 2 == 0),
         "unsnapshot": lambda: world.wish(snapshots.delete, snapshot),
         "deregister": lambda: world.wish(images.deregister, _nth([row["id"] for row in world.rows(Image)][1:], n)),
@@ -393,7 +411,7 @@ def do(story: Story, what: str, n: int) -> None:
 
 EVENTS = [
     "launch", "start", "stop", "reboot", "terminate", "volume", "restore", "attach", "detach", "delete", "snapshot", "image",
-    "unsnapshot", "deregister", "step", "steps", "settle", "die", "later", "deaf", "crash", "pause",
+    "set", "copy", "modify", "unsnapshot", "deregister", "step", "steps", "settle", "die", "later", "deaf", "crash", "pause",
 ]  # fmt: skip
 
 
@@ -413,6 +431,10 @@ EVENTS = [
         ("unsnapshot", 1),
     ]
 )
+@example(
+    [("launch", 0), ("settle", 0), ("set", 1), ("unsnapshot", 1), ("die", 0), ("steps", 9), ("unsnapshot", 2), ("modify", 0)]
+)
+@example([("launch", 0), ("settle", 0), ("modify", 0), ("snapshot", 0), ("die", 0), ("stop", 0), ("steps", 9), ("image", 0)])
 @example([("launch", 0), ("settle", 0), ("pause", 0), ("reboot", 0), ("die", 0), ("settle", 0), ("crash", 2), ("image", 0)])
 def test_from_wherever_the_goal_is_reached(events: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -434,6 +456,9 @@ STORIES = {
     "attach": [("launch", 0), ("volume", 0), ("settle", 0), ("attach", 2)],
     "detach": [("launch", 0), ("settle", 0), ("detach", 1)],
     "snapshot": [("launch", 0), ("settle", 0), ("snapshot", 0)],
+    "set": [("launch", 0), ("settle", 0), ("set", 1)],
+    "copy": [("copy", 0)],
+    "modify": [("launch", 0), ("settle", 0), ("modify", 0)],
     "create-image": [("launch", 0), ("settle", 0), ("image", 1)],
     "delete": [("volume", 0), ("settle", 0), ("delete", 0)],
     "restore": [("restore", 0), ("unsnapshot", 0)],
