@@ -103,4 +103,4 @@ def _there(tx: Transaction, group: PlacementGroup) -> list[tuple[str, int | None
     rows = select(Instance.zone, Instance.partition).where(
         Instance.account_id == group.account_id, Instance.placement_group == group.name, Instance.state != "terminated"
     )
-    return list(tx.db.execute(rows).tuples())
+    return [(zone, partition) for zone, partition in tx.db.execute(rows)]

@@ -295,7 +295,8 @@ def test_account_attributes(ec2: Any) -> None:
 def test_instance_types_say_what_they_are(ec2: Any) -> None:
     (kind,) = ec2.describe_instance_types(InstanceTypes=["m5d.4xlarge"])["InstanceTypes"]
     assert kind["VCpuInfo"] == {
-        "DefaultVCpus": 16, "DefaultCores": 8, "DefaultThreadsPerCore": 2, "ValidCores": [8], "ValidThreadsPerCore": [2],
+        "DefaultVCpus": 16, "DefaultCores": 8, "DefaultThreadsPerCore": 2, "ValidCores": list(range(1, 9)),
+        "ValidThreadsPerCore": [1, 2],
     }  # fmt: skip
     assert kind["MemoryInfo"] == {"SizeInMiB": 65536}
     assert kind["InstanceStorageInfo"]["Disks"] == [{"SizeInGB": 300, "Count": 2, "Type": "ssd"}]

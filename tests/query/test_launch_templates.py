@@ -91,7 +91,7 @@ REFUSALS: list[tuple[Ask, str, str]] = [
     (
         lambda ec2, id: ec2.create_launch_template(LaunchTemplateName="new", LaunchTemplateData={}),
         "MissingParameter",
-        "The request must contain the parameter LaunchTemplateData",
+        "The request must contain the parameter launchTemplateData",
     ),
     (
         lambda ec2, id: versions(ec2, LaunchTemplateName="none"),
@@ -200,7 +200,7 @@ def test_versions_come_and_go(ec2: Any, face: Face) -> None:
     assert numbers(Filters=[{"Name": "is-default-version", "Values": ["true"]}]) == [1]
     assert numbers(MaxResults=2) == [1, 2]
     latest = ec2.describe_launch_template_versions(Versions=["$Latest"])["LaunchTemplateVersions"]
-    assert [(row["LaunchTemplateName"], row["VersionNumber"]) for row in latest] == [("web", 3), ("other", 1)]
+    assert {row["LaunchTemplateName"]: row["VersionNumber"] for row in latest} == {"web": 3, "other": 1}
     assert face.client(face.second).describe_launch_template_versions(Versions=["$Latest"])["LaunchTemplateVersions"] == []
     assert ec2.modify_launch_template(LaunchTemplateId=id, DefaultVersion="2")["LaunchTemplate"]["DefaultVersionNumber"] == 2
     answer = ec2.delete_launch_template_versions(LaunchTemplateId=id, Versions=["2", "3", "7"])

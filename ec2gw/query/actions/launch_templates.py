@@ -9,7 +9,7 @@ from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from ec2gw.cloud import instances, launch_templates, tags
-from ec2gw.model import bdm, errors, instance_types
+from ec2gw.model import bdm, errors, instance_types, volume_types
 from ec2gw.query import describe, tokens
 from ec2gw.query.actions import instance_options
 from ec2gw.query.api import Call, Request, Response, action
@@ -311,7 +311,7 @@ def _mapping(attachment: records.Attachment, volume: records.Volume) -> Response
     ebs = {
         "DeleteOnTermination": attachment.delete_on_termination,
         "Encrypted": volume.encrypted,
-        "Iops": volume.iops,
+        "Iops": volume.iops if volume_types.TYPES[volume.type].iops else None,
         "SnapshotId": volume.snapshot_id or "",
         "Throughput": volume.throughput,
         "VolumeSize": volume.size,
