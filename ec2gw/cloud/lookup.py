@@ -41,6 +41,14 @@ def own(tx: Transaction, record: type[S], prefix: str, account_id: str, id: str)
     return row
 
 
+def check_ids(prefix: str, wanted: Sequence[str], parameter: str | None = None) -> None:
+    """Raise Malformed for the first that cannot be an id of this kind."""
+    kind = ids.KINDS[prefix]
+    for id in wanted:
+        if not ids.well_formed(prefix, id):
+            raise errors.Malformed("malformed-id", kind=kind, id=id, parameter=parameter or f"{kind}Id")
+
+
 def _many(
     tx: Transaction,
     record: type[R],
@@ -50,9 +58,7 @@ def _many(
     parameter: str | None,
 ) -> list[R]:
     kind = ids.KINDS[prefix]
-    for id in wanted:
-        if not ids.well_formed(prefix, id):
-            raise errors.Malformed("malformed-id", kind=kind, id=id, parameter=parameter or f"{kind}Id")
+    check_ids(prefix, wanted, parameter)
     unique = list(dict.fromkeys(wanted))
     found = {row.id: row for row in tx.db.scalars(select(record).where(record.id.in_(unique), whose))}
     missing = [id for id in unique if id not in found]

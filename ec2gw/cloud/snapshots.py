@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import Select, func, select
 
 from ec2gw.cloud import lookup, permissions, settings
 from ec2gw.model import errors, ids, lifecycle
 from ec2gw.state import records
-from ec2gw.state.records import Image, ImageSnapshot, Instance, Snapshot, Volume, VolumeModification
+from ec2gw.state.records import FastRestore, Image, ImageSnapshot, Instance, Snapshot, Volume, VolumeModification
 from ec2gw.state.session import Transaction
 
 MOST_PENDING = 5  # of one volume (EBS User Guide, "Create snapshots")
 MOST_PENDING_OF = {"st1": 1, "sc1": 1}
+LOCK_DAYS, COOL_HOURS = (1, 36_500), (1, 72)  # API_LockSnapshot
 MOST_COPIES = 20  # of an account at a time (EBS User Guide, "Copy a snapshot")
 
 
@@ -164,8 +166,10 @@ def share(tx: Transaction, account_id: str, snapshot_id: str, grant: Sequence[st
 
 
 def delete(tx: Transaction, account_id: str, snapshot_id: str) -> Snapshot:
-    """Wish a snapshot gone (API_DeleteSnapshot): not one that an image is made of."""
+    """Wish a snapshot gone (API_DeleteSnapshot): not one that is locked, or that an image is made of."""
     snapshot = find(tx, account_id, snapshot_id)
+    if snapshot.lock and lock_state(snapshot, tx.now) != "expired":
+        raise errors.NotPermitted("snapshot-locked", snapshot=snapshot_id, until=snapshot.lock["until"])
     user = tx.db.scalar(select(ImageSnapshot.image_id).where(ImageSnapshot.snapshot_id == snapshot_id))
     if user is not None:
         raise errors.InUse("snapshot-in-use", snapshot=snapshot_id, image=user)
@@ -176,6 +180,97 @@ def delete(tx: Transaction, account_id: str, snapshot_id: str) -> Snapshot:
     tx.touch(snapshot_id)
     _ring(tx, snapshot)
     return snapshot
+
+
+def lock(
+    tx: Transaction,
+    account_id: str,
+    snapshot_id: str,
+    *,
+    mode: str,
+    hours: int | None = None,
+    days: int | None = None,
+    until: datetime | None = None,
+) -> Snapshot:
+    """Keep a snapshot from being deleted for so many days, or until then (API_LockSnapshot).
+
+    In the mode `compliance` a lock can only be made longer once the `hours` of its cooling-off period are over.
+    """
+    snapshot = find(tx, account_id, snapshot_id)
+    if snapshot.state == "error":
+        raise errors.WrongState("snapshot-not-completed", state=snapshot.state)
+    if mode not in ("governance", "compliance"):
+        raise errors.Invalid("bad-value", value=mode[:64], parameter="lockMode")
+    if days is not None and until is not None:
+        raise errors.Conflict("parameter-conflict", parameter="lockDuration", other="expirationDate")
+    for name, value, (least, most) in (("lockDuration", days, LOCK_DAYS), ("coolOffPeriod", hours, COOL_HOURS)):
+        if value is not None and not least <= value <= most:
+            raise errors.Invalid("invalid-value", value=value, parameter=name, why=f"It must be {least} to {most}.")
+    if hours is not None and mode == "governance":
+        raise errors.Conflict("parameter-conflict", parameter="coolOffPeriod", other="lockMode")
+    if days is not None:
+        until = tx.now + timedelta(days=days)
+    if until is None:
+        raise errors.Missing("missing-parameter", parameter="lockDuration")
+    if not tx.now < until <= tx.now + timedelta(days=LOCK_DAYS[1]):
+        raise errors.Invalid(
+            "invalid-value", value=until.isoformat(), parameter="expirationDate", why="It must be in the future."
+        )
+    began, old = tx.now, snapshot.lock
+    if old and lock_state(snapshot, tx.now) == "compliance":
+        if mode != "compliance" or hours is not None or until < datetime.fromisoformat(old["until"]):
+            raise errors.NotPermitted("snapshot-lock-fixed", snapshot=snapshot_id)
+        began = datetime.fromisoformat(old["began"])
+    snapshot.lock = {
+        "mode": mode,
+        "days": -((tx.now - until) // timedelta(days=1)),
+        "hours": hours,
+        "began": began.isoformat(),
+        "since": tx.now.isoformat(),
+        "cool_until": (began + timedelta(hours=hours)).isoformat() if hours else None,
+        "until": until.isoformat(),
+    }
+    return snapshot
+
+
+def unlock(tx: Transaction, account_id: str, snapshot_id: str) -> Snapshot:
+    """Let a snapshot be deleted again (API_UnlockSnapshot): not one whose lock is for compliance."""
+    snapshot = find(tx, account_id, snapshot_id)
+    state = lock_state(snapshot, tx.now)
+    if state is None:
+        raise errors.WrongState("snapshot-not-locked", snapshot=snapshot_id)
+    if state == "compliance":
+        raise errors.NotPermitted("snapshot-lock-fixed", snapshot=snapshot_id)
+    snapshot.lock = None
+    return snapshot
+
+
+def lock_state(snapshot: Snapshot, now: datetime) -> str | None:
+    """How a snapshot is locked now, in EC2's words; None where it is not."""
+    lock = snapshot.lock
+    if not lock:
+        return None
+    if datetime.fromisoformat(lock["until"]) <= now:
+        return "expired"
+    cooling = lock["cool_until"] is not None and datetime.fromisoformat(lock["cool_until"]) > now
+    return "compliance-cooloff" if cooling else str(lock["mode"])
+
+
+def restore_fast(tx: Transaction, account_id: str, snapshot: Snapshot, zone: str) -> FastRestore:
+    """Write down that volumes from a snapshot are to be whole at once in a zone (API_EnableFastSnapshotRestores)."""
+    row = tx.db.get(FastRestore, (snapshot.id, zone, account_id))
+    if row is None:
+        row = FastRestore(snapshot_id=snapshot.id, zone=zone, account_id=account_id, enabled_at=tx.now)
+        tx.db.add(row)
+    return row
+
+
+def restore_fast_no_more(tx: Transaction, account_id: str, snapshot_id: str, zone: str) -> FastRestore | None:
+    """Forget what `restore_fast` wrote down; None where there was nothing."""
+    row = tx.db.get(FastRestore, (snapshot_id, zone, account_id))
+    if row is not None:
+        tx.db.delete(row)
+    return row
 
 
 # -- facts ----------------------------------------------------------------------------------------------------------------------
@@ -214,6 +309,8 @@ def removed(tx: Transaction, snapshot_id: str) -> None:
     snapshot = _row(tx, snapshot_id)
     if snapshot and lifecycle.after(lifecycle.SNAPSHOT, snapshot.state, "removed"):
         tx.db.delete(snapshot)
+        for row in tx.db.scalars(select(FastRestore).where(FastRestore.snapshot_id == snapshot_id)):
+            tx.db.delete(row)
         records.forget_tags(tx.db, snapshot_id)
 
 

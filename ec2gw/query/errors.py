@@ -319,6 +319,11 @@ ROWS = {
         "ResourceLimitExceeded",
         "Too many snapshot copies in progress. The limit is {limit} for this destination region.",
     ),
+    "snapshot-lock-fixed": (
+        "OperationNotPermitted",
+        "The snapshot '{snapshot}' is locked in compliance mode: its lock can only be made longer.",
+    ),
+    "snapshot-not-locked": ("IncorrectState", "The snapshot '{snapshot}' is not locked."),
     "snapshot-locked": ("OperationNotPermitted", "The snapshot '{snapshot}' is locked until {until}."),
     "volume-not-data": ("InvalidParameterValue", "The volume '{volume}' is not a data volume attached to instance '{instance}'."),
     "instance-without-volumes": ("InvalidParameterValue", "There is no volume of instance '{instance}' to make a snapshot of."),

@@ -114,7 +114,7 @@ class Snapshot(Listed, Record):
 
     `cut` turns true when the point in time is taken. `at_rest_of` names the instance that must be off at the cut (CreateImage
     with a reboot). Snapshots of the same `set_id` are cut at one instant. `lock` is what LockSnapshot has said: `{"mode", "days",
-    "hours", "began", "cool_until", "until"}`, times in ISO 8601.
+    "hours", "began", "since", "cool_until", "until"}`, times in ISO 8601.
     """
 
     __tablename__ = "snapshot"
@@ -175,7 +175,7 @@ class FastRestore(Record):
     __tablename__ = "fast_restore"
     snapshot_id: Mapped[str] = mapped_column(primary_key=True)
     zone: Mapped[str] = mapped_column(primary_key=True)
-    account_id: Mapped[str] = mapped_column(index=True)
+    account_id: Mapped[str] = mapped_column(primary_key=True, index=True)
     enabled_at: Mapped[datetime]
 
 

@@ -201,6 +201,8 @@ def deregister_image(call: Call, req: Request) -> Response:
             results.append({"SnapshotId": snapshot_id, "ReturnCode": "success"})
         except errors.InUse:
             results.append({"SnapshotId": snapshot_id, "ReturnCode": "skipped"})
+        except (errors.NotPermitted, errors.NotFound):  # locked, or somebody else's
+            results.append({"SnapshotId": snapshot_id, "ReturnCode": "missing-permissions"})
     return {"Return": True, "DeleteSnapshotResults": results}
 
 

@@ -104,7 +104,7 @@ def upgrade() -> None:
         sa.Column("zone", sa.String(), nullable=False),
         sa.Column("account_id", sa.String(), nullable=False),
         sa.Column("enabled_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("snapshot_id", "zone"),
+        sa.PrimaryKeyConstraint("snapshot_id", "zone", "account_id"),
     )
     with op.batch_alter_table("fast_restore", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_fast_restore_account_id"), ["account_id"], unique=False)
