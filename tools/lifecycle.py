@@ -24,6 +24,7 @@ _PARTS = (
     ("Attachment", lifecycle.ATTACHMENT, "attaching"),
     ("Snapshot", lifecycle.SNAPSHOT, "pending"),
     ("Image", lifecycle.IMAGE, "pending"),
+    ("Modification of a volume", lifecycle.MODIFICATION, "modifying"),
 )
 
 

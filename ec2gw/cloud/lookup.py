@@ -30,7 +30,7 @@ def many(
 
 def shared(tx: Transaction, record: type[S], prefix: str, account_id: str, id: str) -> S:
     """The record of this id that is the account's, or shared with it. Raises Malformed or NotFound."""
-    return _many(tx, record, prefix, permissions.visible(record, account_id), (id,), None)[0]
+    return _many(tx, record, prefix, permissions.visible(tx, record, account_id), (id,), None)[0]
 
 
 def own(tx: Transaction, record: type[S], prefix: str, account_id: str, id: str) -> S:

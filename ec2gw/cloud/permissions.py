@@ -13,11 +13,18 @@ from ec2gw.state.session import Transaction
 
 ALL = "all"
 Shared = Image | Snapshot
+_PREFIX: dict[type[Shared], str] = {Image: "ami-", Snapshot: "snap-"}
 
 
-def visible(record: type[Shared], account_id: str) -> ColumnElement[bool]:
+def visible(tx: Transaction, record: type[Shared], account_id: str) -> ColumnElement[bool]:
     """What the account may use: its own, what is shared with it, and what is public."""
-    return or_(record.account_id == account_id, _granted(record, (account_id, ALL)))
+    own = record.account_id == account_id
+    shared = select(Permission.resource_id).where(
+        Permission.grantee.in_((account_id, ALL)), Permission.resource_id.startswith(_PREFIX[record])
+    )
+    if tx.db.scalar(shared.limit(1)) is None:  # then an index alone gives each page
+        return own
+    return or_(own, _granted(record, (account_id, ALL)))
 
 
 def granted(record: type[Shared], account_id: str, grantees: Collection[str]) -> ColumnElement[bool]:

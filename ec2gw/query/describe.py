@@ -196,7 +196,7 @@ def check_owners(owners: Iterable[str], *aliases: str) -> None:
 def _visible(call: Call, listing: Listing[R]) -> list[ColumnElement[bool]]:
     record: Any = listing.record
     own = record.account_id == call.account_id
-    clauses: list[ColumnElement[bool]] = [permissions.visible(record, call.account_id) if listing.shared else own]
+    clauses: list[ColumnElement[bool]] = [permissions.visible(call.tx, record, call.account_id) if listing.shared else own]
     if listing.hidden:
         clauses.append(record.state.not_in(listing.hidden))
     return clauses
