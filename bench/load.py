@@ -39,34 +39,55 @@ def measure(port: int, request: bytes, seconds: float) -> Load:
 def latencies(port: int, request: bytes, seconds: float) -> list[float]:
     """Seconds that each answer took, after one that is not counted. Raises AssertionError for an answer that is not 200."""
     taken: list[float] = []
-    with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        exchange(connection, request)
+    with Client(port) as client:
+        client.ask(request)
         end = time.perf_counter() + seconds
         while (began := time.perf_counter()) < end or not taken:
-            exchange(connection, request)
+            client.ask(request)
             taken.append(time.perf_counter() - began)
     return taken
 
 
-def exchange(connection: socket.socket, request: bytes) -> bytes:
-    """Send a request; gives the answer's body."""
-    connection.sendall(request)
-    data = bytearray()
-    while b"\r\n\r\n" not in data:
-        data += _some(connection)
-    head, _, body = bytes(data).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200"), bytes(data)[:600]
-    fields = dict(line.split(b":", 1) for line in head.lower().split(b"\r\n")[1:])
-    left = int(fields[b"content-length"]) - len(body)
-    parts = [body]
-    while left > 0:
-        parts.append(_some(connection))
-        left -= len(parts[-1])
-    return b"".join(parts)
+class Client:
+    """A connection, kept alive as long as the server wants it so."""
 
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._socket: socket.socket | None = None
 
-def _some(connection: socket.socket) -> bytes:
-    data = connection.recv(1 << 20)
-    assert data, "the server closed the connection"
-    return data
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def ask(self, request: bytes) -> bytes:
+        """Send a request; gives the answer's body."""
+        if self._socket is None:
+            self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=120)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.sendall(request)
+        data = bytearray()
+        while b"\r\n\r\n" not in data:
+            data += self._some(self._socket)
+        head, _, body = bytes(data).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200"), bytes(data)[:600]
+        fields = dict(line.split(b": ", 1) for line in head.lower().split(b"\r\n")[1:])
+        left = int(fields[b"content-length"]) - len(body)
+        parts = [body]
+        while left > 0:
+            parts.append(self._some(self._socket))
+            left -= len(parts[-1])
+        if fields.get(b"connection") == b"close":
+            self._close()
+        return b"".join(parts)
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _some(self, connection: socket.socket) -> bytes:
+        data = connection.recv(1 << 20)
+        assert data, "the server closed the connection"
+        return data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import urllib.parse
@@ -110,8 +109,8 @@ class Server:
 
     def ask(self, words: dict[str, str]) -> bytes:
         """The body of the answer to these parameters."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=120) as connection:
-            return load.exchange(connection, self.signed(words))
+        with load.Client(self.port) as client:
+            return client.ask(self.signed(words))
 
 
 class Bare(Server):

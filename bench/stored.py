@@ -62,22 +62,15 @@ class Target:
     def __init__(self, server: servers.Server, instance_id: str) -> None:
         self.port = server.port
         self._server = server
-        self._words = dict(
-            zip(
-                REQUESTS,
-                (
-                    {"InstanceId.1": instance_id},
-                    {"Filter.1.Name": f"tag:{TAG}", "Filter.1.Value.1": "0"},
-                    {"MaxResults": "10"},
-                    {"MaxResults": "100"},
-                ),
-                strict=True,
-            )
-        )
+        self._words = {
+            REQUESTS[0]: {"InstanceId.1": instance_id},
+            REQUESTS[1]: {"Filter.1.Name": f"tag:{TAG}", "Filter.1.Value.1": "0"},
+        }
 
     def request(self, name: str) -> bytes:
-        """The signed bytes of one of REQUESTS."""
-        return self._server.signed({"Action": "DescribeInstances", **self._words[name]})
+        """The signed bytes of one of REQUESTS, or of a page of any size."""
+        words = self._words.get(name) or {"MaxResults": name.removeprefix("a page of ")}
+        return self._server.signed({"Action": "DescribeInstances", **words})
 
     def walk(self, pages: int) -> int:
         """Fetch page after page of 1,000. Gives how many instances they held."""

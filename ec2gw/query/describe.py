@@ -11,12 +11,13 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import jmespath  # type: ignore[import-untyped]
 from sqlalchemy import ColumnElement, Select, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.base import ExecutableOption
 
 from ec2gw.cloud import permissions, tags
 from ec2gw.model import errors, ids
@@ -34,6 +35,7 @@ MOST_ON_A_PAGE = 1_000
 LEAST_ON_A_PAGE = 5
 BATCH = 1_000
 MOST_AT_ONCE = 10_000  # where the client names no size: EC2's "internal limit"; then there is a next page after all
+FEW = 1_000  # records that a filter may name one by one
 MOST_LOOKED_AT = 5_000  # records for a page of a size asked for; it may come back short and say that there is more
 
 Tags = list[dict[str, str]]
@@ -61,7 +63,8 @@ class Listing(Generic[R]):
     it, so that of others may be seen; its tags are the owner's alone.
 
     `kept`: the view rests on nothing but records whose ids stand in it, so what is written of it is kept until one of them
-    changes. `only_named` are the kinds of ids that stand in it while nothing else of their records does.
+    changes. `only_named` are the kinds of ids that stand in it while nothing else of their records does. `eager` says what else
+    the view looks at, so that it is read for all records at once.
     """
 
     kind: str
@@ -78,6 +81,7 @@ class Listing(Generic[R]):
     tagged: bool = True
     kept: bool = False
     only_named: tuple[str, ...] = ()
+    eager: tuple[ExecutableOption, ...] = ()
     shared: bool = False
     pages: tuple[int, int] | None = None
 
@@ -119,7 +123,9 @@ def answer(
     if users:
         clauses.append(permissions.granted(record, call.account_id, _accounts(call, users)))
     clauses += where
-    clauses += [clause for test in tests if (clause := _clause(call, listing, test)) is not None]
+    clauses += [clause for test in tests if (clause := _clause(listing, test)) is not None]
+    if elsewhere := [ids for test in tests if (ids := _elsewhere(call, listing, test)) is not None]:
+        page = _narrow(call, record, elsewhere, clauses, page)
     tests = [test for test in tests if not _is_answered(listing, test)]
     found, cursor = _collect(call, listing, clauses, tests, page)
     if len(found) < len(wanted):
@@ -281,20 +287,23 @@ def _collect(
     found: list[_Shown] = []
     after, looked_at = page.after, 0
     shelf = call.kept if listing.kept and not tests else None
-    looked_up = (listing.record,) if shelf is None else _outline(listing, page)
+    looked_up = select(listing.record).options(*listing.eager) if shelf is None else select(*_outline(listing, page))
     while True:
-        size = BATCH if tests else min(BATCH, page.size + 1 - len(found))
-        query = select(*looked_up).where(*clauses, *_beyond(page.order, after)).order_by(*page.order).limit(size)
+        room = page.size - len(found)
+        size = BATCH if tests else min(BATCH, room + 1)
+        query = looked_up.where(*clauses, *_beyond(page.order, after)).order_by(*page.order).limit(size)
         if shelf is None:
             rows: Sequence[Any] = call.tx.db.scalars(query).all()
-            shown = _shown(call, listing, rows, tests)
+            shown = _shown(call, listing, rows if tests else rows[:room], tests)
         else:
             rows = call.tx.db.execute(query).all()
-            shown = _kept(call, listing, rows, shelf)
+            shown = _kept(call, listing, rows[:room], shelf)
         for record, view in shown:
             if len(found) == page.size:
                 return found, json.dumps(_place(page.order, found[-1][0]))
             found.append((record, view))
+        if not tests and len(rows) > room:
+            return found, json.dumps(_place(page.order, found[-1][0]))
         if len(rows) < size:
             return found, None
         looked_at += len(rows)
@@ -315,7 +324,7 @@ def _kept(call: Call, listing: Listing[R], rows: Sequence[Any], shelf: Shelf) ->
     found: dict[str, Any] = shelf.find([row.id for row in rows])
     record: Any = listing.record
     if missing := [row.id for row in rows if row.id not in found]:
-        whole = call.tx.db.scalars(select(record).where(record.id.in_(missing))).all()
+        whole = call.tx.db.scalars(select(record).options(*listing.eager).where(record.id.in_(missing))).all()
         for fresh, view in _shown(call, listing, whole, ()):
             assert not isinstance(view, wire.Part)  # only what a shelf has found is written already
             found[fresh.id] = shelf.add(fresh.id, view, listing.only_named)
@@ -472,34 +481,59 @@ def _texts(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def _clause(call: Call, listing: Listing[R], test: _Test) -> ColumnElement[bool] | None:
-    """What SQL can say of a filter: all that pass it, perhaps more. None where it can say nothing."""
+def _clause(listing: Listing[R], test: _Test) -> ColumnElement[bool] | None:
+    """What the record's own columns can say of a filter: all that pass it, perhaps more. None where they can say nothing."""
     record: Any = listing.record
     literals = test.literals
-    if test.path is None:
-        tagged = select(records.Tag.resource_id).where(records.Tag.account_id == call.account_id)
-        if test.name in ("tag-key", "tag-value"):
-            column = records.Tag.key if test.name == "tag-key" else records.Tag.value
-            return None if literals is None else _is_one_of(record, tagged.where(column.in_(literals)))
-        tagged = tagged.where(records.Tag.key == test.name[len("tag:") :])
-        return _is_one_of(record, tagged if literals is None else tagged.where(records.Tag.value.in_(literals)))
     target = record.id if test.name == f"{listing.kind}-id" else listing.columns.get(test.name)
-    if target is None or literals is None or "" in literals:  # an empty text may be a NULL in the column
+    # An empty text may be a NULL in the column.
+    if target is None or isinstance(target, Through) or literals is None or "" in literals:
         return None
-    if isinstance(target, Through):
-        return _is_one_of(record, select(target.key).where(target.column.in_(literals)))
     if target.type.python_type is int:
         return target.in_([int(text) for text in literals if re.fullmatch(r"[0-9]{1,18}", text, re.ASCII)])
     return target.in_(literals) if target.type.python_type is str else None
 
 
+def _elsewhere(call: Call, listing: Listing[R], test: _Test) -> Select[str] | None:
+    """The ids that another table's index has for a filter: all that pass it, perhaps more. None where none has."""
+    literals = test.literals
+    if test.path is not None:
+        target = listing.columns.get(test.name)
+        if not isinstance(target, Through) or literals is None or "" in literals:
+            return None
+        return select(target.key).where(target.column.in_(literals))
+    tagged = select(records.Tag.resource_id).where(records.Tag.account_id == call.account_id)
+    if test.name in ("tag-key", "tag-value"):
+        column = records.Tag.key if test.name == "tag-key" else records.Tag.value
+        return None if literals is None else tagged.where(column.in_(literals))
+    tagged = tagged.where(records.Tag.key == test.name[len("tag:") :])
+    return tagged if literals is None else tagged.where(records.Tag.value.in_(literals))
+
+
+def _narrow(call: Call, record: Any, elsewhere: Sequence[Select[str]], clauses: list[ColumnElement[bool]], page: _Page) -> _Page:
+    """Add to the clauses that the ids must be among those; returns the page to look for then.
+
+    Where they are few, the records are named one by one: with an order to follow, a database without statistics would rather walk
+    through all records of the account, however few are wanted.
+    """
+    among = [record.id.in_(ids) for ids in elsewhere]
+    numbers = call.tx.db.scalars(select(record.number).where(*among).limit(FEW + 1)).all()
+    if len(numbers) > FEW:
+        clauses += among
+        return page
+    if page.after is not None and page.order[0] is record.number:
+        numbers = [number for number in numbers if number > page.after[0]]
+        page = replace(page, after=None)
+    clauses.append(record.number.in_(numbers))
+    return page
+
+
 def _is_answered(listing: Listing[R], test: _Test) -> bool:
-    """Whether all that pass `_clause` pass the filter too, so that no view need be looked at."""
+    """Whether all that SQL finds for a filter pass it, so that no view need be looked at."""
+    if test.literals is None:
+        return False
+    if test.path is None:
+        return True
     target = listing.columns.get(test.name)
-    of_id = test.name == f"{listing.kind}-id" or isinstance(target, InstrumentedAttribute) and target.type.python_type is str
-    return test.literals is not None and (of_id or test.path is None)
-
-
-def _is_one_of(record: Any, ids: Select[str]) -> ColumnElement[bool]:
-    clause: ColumnElement[bool] = record.id.in_(ids)
-    return clause
+    own = test.name == f"{listing.kind}-id" or isinstance(target, InstrumentedAttribute) and target.type.python_type is str
+    return own and "" not in test.literals

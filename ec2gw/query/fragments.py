@@ -88,7 +88,9 @@ class Fragments:
             return True
         return all(self._changed.get(id, 0) <= kept.moment for id in kept.mentioned)
 
-    def keep(self, scope: tuple[str, ...], written: dict[str, wire.Part], mentioned: dict[str, frozenset[str]], moment: int) -> None:
+    def keep(
+        self, scope: tuple[str, ...], written: dict[str, wire.Part], mentioned: dict[str, frozenset[str]], moment: int
+    ) -> None:
         """Keep what has been written for a reader of that moment."""
         with self._lock:
             for id, part in written.items():
@@ -122,7 +124,7 @@ class Shelf:
             self._moment = self._fragments.moment(self._tx)
         return self._fragments.find(self._scope, wanted, self._moment)
 
-    def add(self, id: str, view: dict[str, Any], only_named: Collection[str]) -> wire.Part:
+    def add(self, id: str, view: Any, only_named: Collection[str]) -> wire.Part:
         """Have a view kept as it will be written. It rests on no record of the kinds `only_named`."""
         self._mentioned[id] = frozenset(name for name in _mentioned(view) if ids.kind(name) not in only_named)
         part = self._new[id] = wire.Part(view)

@@ -1,7 +1,7 @@
 """Which ids each committed write concerns, in order: who keeps what was made from records knows by it what to make anew.
 
-It is kept by the mapper itself, so that no verb can forget it, and committed with the write, so that every process sees it. It must
-not know what the records mean, save where a change of a row concerns fewer ids than the row names.
+It is kept by the mapper itself, so that no verb can forget it, and committed with the write, so that every process sees it. It
+must not know what the records mean, save where a change of a row concerns fewer ids than the row names.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import JSON, delete, event, insert, inspect, select
+from sqlalchemy import JSON, bindparam, delete, event, insert, inspect, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapped, Mapper, ORMExecuteState, Session, mapped_column, object_session
 
@@ -19,8 +19,8 @@ from ec2gw.state.records import Record
 
 KEPT = 10_000  # writes; whoever looks more rarely must take it that all has changed
 
-# A change of a row concerns every id that the row names, and everybody where it names none. Of these it concerns only what is said
-# here: whatever shows the row names these ids as well.
+# A change of a row concerns every id that the row names, and everybody where it names none. Of these it concerns only what is
+# said here: whatever shows the row names these ids as well.
 _CONCERNS: Mapping[type[Record], tuple[str, ...]] = {
     records.AccessKey: (),
     records.ClientToken: (),
@@ -42,10 +42,14 @@ class Change(Record):
     ids: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
+# Built once: it is asked at nearly every request, and building it takes longer than asking.
+_CHANGES = Change.__table__.c
+_SINCE = select(_CHANGES.number, _CHANGES.ids).where(_CHANGES.number >= bindparam("number")).order_by(_CHANGES.number)
+
+
 def since(db: Session, number: int) -> list[tuple[int, list[str] | None]]:
     """The changes from that number on, the change of that number included."""
-    rows = db.execute(select(Change.number, Change.ids).where(Change.number >= number).order_by(Change.number))
-    return [(found, ids) for found, ids in rows]
+    return [(found, ids) for found, ids in db.execute(_SINCE, {"number": number})]
 
 
 def concerning(*ids: str) -> dict[str, Any]:
@@ -67,8 +71,9 @@ def close(db: Session) -> None:
 @functools.cache
 def _columns(mapper: Mapper[Any]) -> tuple[str, ...] | None:
     """The columns by which a record says whom its change concerns; None where it says nothing. An account's number is no id."""
-    named = [key for key in mapper.columns.keys() if (key == "id" or key.endswith("_id")) and key != "account_id"]
-    return _CONCERNS.get(mapper.class_, tuple(named) or None)
+    names = [column.key for column in mapper.column_attrs]
+    named = tuple(name for name in names if (name == "id" or name.endswith("_id")) and name != "account_id")
+    return _CONCERNS.get(mapper.class_, named or None)
 
 
 def _ids(row: Record) -> Iterator[str]:

@@ -78,7 +78,7 @@ class Volume(Listed, Record):
     auto_enable_io: Mapped[bool] = mapped_column(default=False)
     state: Mapped[str] = mapped_column(index=True)
     attachment: Mapped[Attachment | None] = relationship(
-        primaryjoin="Volume.id == foreign(Attachment.volume_id)", uselist=False, viewonly=True, lazy="selectin"
+        primaryjoin="Volume.id == foreign(Attachment.volume_id)", uselist=False, viewonly=True
     )
 
 
@@ -244,7 +244,6 @@ class Instance(Listed, Record):
         primaryjoin="Instance.id == foreign(Interface.instance_id)",
         viewonly=True,
         order_by="Interface.device_index",
-        lazy="selectin",
     )
 
 

@@ -63,7 +63,7 @@ class Database:
         """A consistent look; nothing it changes is kept."""
         with Session(self.engine, autoflush=False) as session:
             if self.sqlite:
-                session.execute(text("BEGIN"))  # or each query would see a different moment
+                session.connection().exec_driver_sql("BEGIN")  # or each query would see a different moment
             else:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             yield Transaction(session, self.clock())
@@ -73,7 +73,7 @@ class Database:
         """A change: committed whole when the block ends, rolled back whole when it raises."""
         with self._writer, Session(self.engine) as session:
             if self.sqlite:
-                session.execute(text("BEGIN IMMEDIATE"))
+                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             else:
                 session.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": WRITER_LOCK})
             transaction = Transaction(session, self.clock())

@@ -7,6 +7,7 @@ import binascii
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
 from ec2gw.cloud import images, instances, lookup, tags
 from ec2gw.model import bdm, errors, instance_types, lifecycle
@@ -85,6 +86,7 @@ INSTANCES = describe.Listing(
     group=reservation,
     kept=True,
     only_named=("image", "volume", "subnet", "reservation"),
+    eager=(selectinload(records.Instance.interfaces),),
     filters={
         "affinity": "Placement.Affinity",
         "architecture": "Architecture",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy.orm import selectinload
+
 from ec2gw.cloud import volumes
 from ec2gw.model import errors
 from ec2gw.query import describe
@@ -59,6 +61,7 @@ VOLUMES = describe.Listing(
     view=view,
     kept=True,
     only_named=("instance",),
+    eager=(selectinload(records.Volume.attachment),),
     filters={
         "attachment.attach-time": "Attachments[].AttachTime",
         "attachment.delete-on-termination": "Attachments[].DeleteOnTermination",

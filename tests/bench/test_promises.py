@@ -1,0 +1,63 @@
+"""The promises of docs/promises.md that a test can keep: ratios of one run, with room for a busy machine."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from bench import load, stored
+
+pytestmark = pytest.mark.timeout(300)
+
+FEW, MANY = 10, 10_000
+SAME_SIZED = ("one by id", "a tag filter that ten pass", "a page of 10")
+BOUNDED = 160  # MiB: of texts kept (`query.fragments.MOST`), and of the largest answers while they are put together
+
+
+@dataclass
+class Measured:
+    """Medians by request; the most memory (MiB) after all was listed; a page of 1,000, first and later. Times are seconds."""
+
+    medians: dict[str, float] = field(default_factory=dict)
+    memory: float = 0.0
+    listed: int = 0
+    first: float = 0.0
+    later: float = 0.0
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Measured]]:
+    """What was measured with few and with many instances stored."""
+    house = stored.House(tmp_path_factory.mktemp("stored"))
+    found = {FEW: Measured(), MANY: Measured()}
+    for count, noted in found.items():
+        with house.serving(count) as target:
+            page = target.request("a page of 1000")
+            for name in SAME_SIZED:
+                noted.medians[name] = statistics.median(load.latencies(target.port, target.request(name), 0.5))
+            with load.Client(target.port) as client:
+                began = time.perf_counter()
+                client.ask(page)
+                noted.first = time.perf_counter() - began
+            noted.later = statistics.median(load.latencies(target.port, page, 0.5))
+            noted.listed = target.walk(MANY)
+            noted.memory = house.peak_memory()
+    yield found
+
+
+@pytest.mark.parametrize("name", SAME_SIZED)
+def test_what_else_is_stored_does_not_slow_an_answer_of_the_same_size(measured: dict[int, Measured], name: str) -> None:
+    assert measured[MANY].medians[name] < 2 * measured[FEW].medians[name]
+
+
+def test_what_has_not_changed_is_not_written_anew(measured: dict[int, Measured]) -> None:
+    assert measured[MANY].first > 5 * measured[MANY].later
+
+
+def test_memory_does_not_grow_with_what_is_stored(measured: dict[int, Measured]) -> None:
+    assert (measured[FEW].listed, measured[MANY].listed) == (FEW, MANY)
+    assert measured[MANY].memory < measured[FEW].memory + BOUNDED
