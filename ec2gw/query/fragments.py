@@ -88,7 +88,9 @@ class Fragments:
             return True
         return all(self._changed.get(id, 0) <= kept.moment for id in kept.mentioned)
 
-    def keep(self, scope: tuple[str, ...], written: dict[str, wire.Part], mentioned: dict[str, frozenset[str]], moment: int) -> None:
+    def keep(
+        self, scope: tuple[str, ...], written: dict[str, wire.Part], mentioned: dict[str, frozenset[str]], moment: int
+    ) -> None:
         """Keep what has been written for a reader of that moment."""
         with self._lock:
             for id, part in written.items():

@@ -1,7 +1,7 @@
 """Which ids each committed write concerns, in order: who keeps what was made from records knows by it what to make anew.
 
-It is kept by the mapper itself, so that no verb can forget it, and committed with the write, so that every process sees it. It must
-not know what the records mean, save where a change of a row concerns fewer ids than the row names.
+It is kept by the mapper itself, so that no verb can forget it, and committed with the write, so that every process sees it. It
+must not know what the records mean, save where a change of a row concerns fewer ids than the row names.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ec2gw.state.records import Record
 
 KEPT = 10_000  # writes; whoever looks more rarely must take it that all has changed
 
-# A change of a row concerns every id that the row names, and everybody where it names none. Of these it concerns only what is said
-# here: whatever shows the row names these ids as well.
+# A change of a row concerns every id that the row names, and everybody where it names none. Of these it concerns only what is
+# said here: whatever shows the row names these ids as well.
 _CONCERNS: Mapping[type[Record], tuple[str, ...]] = {
     records.AccessKey: (),
     records.ClientToken: (),
@@ -67,7 +67,8 @@ def close(db: Session) -> None:
 @functools.cache
 def _columns(mapper: Mapper[Any]) -> tuple[str, ...] | None:
     """The columns by which a record says whom its change concerns; None where it says nothing. An account's number is no id."""
-    named = [key for key in mapper.columns.keys() if (key == "id" or key.endswith("_id")) and key != "account_id"]
+    keys = mapper.columns.keys()
+    named = [key for key in keys if (key == "id" or key.endswith("_id")) and key != "account_id"]
     return _CONCERNS.get(mapper.class_, tuple(named) or None)
 
 
