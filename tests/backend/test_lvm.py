@@ -97,10 +97,12 @@ def remove(store: ports.VolumeStore, name: str) -> None:
     """As the engine does: again until the host lets go (a killed copy may hold its device a moment longer)."""
     for _ in range(20):
         try:
-            return store.remove(name)
+            store.remove(name)
         except ports.HostError as error:
             assert not error.final
             time.sleep(0.2)
+        else:
+            return
     store.remove(name)
 
 

@@ -126,9 +126,7 @@ def test_the_forms_of_a_launch_permission(face: Face, ec2: Any, image: str) -> N
     assert permissions(ec2, image) == [{"UserId": they}, {"Group": "all"}]
     assert ec2.describe_images(ImageIds=[image])["Images"][0]["Public"] is True
     face.ask(
-        "ModifyImageAttribute",
-        ImageId=image,
-        **{"LaunchPermission.Remove.1.Group": "all", "LaunchPermission.Add.1.UserId": "1" * 12},
+        "ModifyImageAttribute", ImageId=image, LaunchPermission__Remove__1__Group="all", LaunchPermission__Add__1__UserId="1" * 12
     )
     assert permissions(ec2, image) == [{"UserId": row} for row in sorted(("1" * 12, they))]
     face.ask("ModifyImageAttribute", ImageId=image, Attribute="launchPermission", OperationType="remove", UserId__1=they)

@@ -55,6 +55,10 @@ def code(raw: signature.Raw, now: datetime.datetime = NOW) -> str:
     return caught.value.code
 
 
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
 # -- Those who sign ------------------------------------------------------------------------------------------------------------
 
 
@@ -87,7 +91,7 @@ def sign(
     target = prepared.url.removeprefix(f"http://{HOST}")
     sent = (
         ("Host", HOST),
-        *((name, value.decode() if isinstance(value, bytes) else value) for name, value in prepared.headers.items()),
+        *((name, _text(value)) for name, value in prepared.headers.items()),
     )
     return signature.Raw(method, target, sent, body.encode() if isinstance(body, str) else body)
 

@@ -215,12 +215,11 @@ def test_pending_snapshots_of_a_volume_are_limited(face: Face, ec2: Any, instanc
     root = volumes_of(ec2, instance)["/dev/sda1"]
     for _ in range(5):
         ec2.create_snapshot(VolumeId=root)
-    for again in (
-        lambda: ec2.create_snapshot(VolumeId=root),
-        lambda: ec2.create_snapshots(InstanceSpecification={"InstanceId": instance}),
-    ):
-        with refusal("ConcurrentSnapshotLimitExceeded", "Maximum allowed in-progress snapshots for a single volume exceeded."):
-            again()
+    too_many = "Maximum allowed in-progress snapshots for a single volume exceeded."
+    with refusal("ConcurrentSnapshotLimitExceeded", too_many):
+        ec2.create_snapshot(VolumeId=root)
+    with refusal("ConcurrentSnapshotLimitExceeded", too_many):
+        ec2.create_snapshots(InstanceSpecification={"InstanceId": instance})
     cold = ec2.create_volume(AvailabilityZone=ZONES[0], Size=125, VolumeType="st1")["VolumeId"]
     told(face, volumes.created, cold)
     ec2.create_snapshot(VolumeId=cold)
