@@ -91,7 +91,7 @@ def _stored(folder: Path, seconds: float, sizes: list[int], progress: Progress) 
             memory[size] = house.peak_memory()
         progress.advance(task)
     yield "| DescribeInstances, p50 ms | " + " | ".join(f"{size:,} stored" for size in sizes) + " | last, times the first |"
-    yield "| --- | " + "---: | " * (len(sizes) + 1)
+    yield "| --- |" + " ---: |" * (len(sizes) + 1)
     for name, loads in results.items():
         cells = [f"{loads[size].p50:.2f}" if size in loads else "" for size in sizes]
         first, last = loads[min(loads)].p50, loads[max(loads)].p50
