@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -774,3 +775,18 @@ def test_a_terminated_instance_is_shown_for_an_hour(ec2: Any, face: Face, image:
         instances.forget(tx, id)
     assert refusal(lambda: show(ec2, id))[0] == "InvalidInstanceID.NotFound"
     assert ec2.describe_tags(Filters=[{"Name": "key", "Values": ["a"]}])["Tags"] == []
+
+
+def test_the_flag_of_a_volume_in_the_old_form(shared: Shared) -> None:
+    """`Attribute=blockDeviceMapping` with `Value=/dev/sda1=false`, as old scripts send it."""
+    ec2, face, image = shared.ec2, shared.face, shared.image
+    id = run(ec2, image)["InstanceId"]
+    bring(face, id, "running")
+    (before,) = ec2.describe_instance_attribute(InstanceId=id, Attribute="blockDeviceMapping")["BlockDeviceMappings"]
+    for word in ("false", "true"):
+        ec2.modify_instance_attribute(InstanceId=id, Attribute="blockDeviceMapping", Value=f"{before['DeviceName']}={word}")
+        (after,) = ec2.describe_instance_attribute(InstanceId=id, Attribute="blockDeviceMapping")["BlockDeviceMappings"]
+        assert after["Ebs"]["DeleteOnTermination"] is (word == "true")
+    for wrong, code in (("/dev/sdz", "InvalidInstanceAttributeValue"), ("/dev/sda1=perhaps", "InvalidParameterValue")):
+        said = {"InstanceId": id, "Attribute": "blockDeviceMapping", "Value": wrong}
+        assert refusal(functools.partial(ec2.modify_instance_attribute, **said))[0] == code

@@ -93,6 +93,9 @@ def modify_instance_attribute(call: Call, req: Request) -> Response:
         value = req["Value"]
     row = instances.find(call.tx, call.account_id, req["InstanceId"])
     if attribute == "blockDeviceMapping":
+        if isinstance(value, str):  # the form `Attribute` with `Value`: a device and its flag, /dev/sdf=false
+            device, _, word = value.partition("=")
+            value = [{"DeviceName": device, "Ebs": {"DeleteOnTermination": _truth(row, attribute, word or "true")}}]
         for entry in value:
             ebs = entry.get("Ebs", {})
             # A flag that is not said is true here (API_ModifyInstanceAttribute).
