@@ -203,6 +203,8 @@ class Replay:
             return urllib.parse.quote(self.ids[value], safe="-_.~")
         if name == "InstanceType":
             return self.told.target.instance_type
+        if name == "ClientToken":  # an endpoint remembers tokens for longer than a story lasts
+            return f"{raw}-{self.tag}"
         if name in ("UserData", "PublicKeyMaterial", "Signature", "AWSAccessKeyId"):
             return raw
         if re.fullmatch(_STAND_IN, value):
