@@ -17,7 +17,7 @@ LVM_LANE := tests/backend/test_stores.py tests/backend/test_lvm.py tests/backend
   tests/crash/test_real_machines.py tests/stories/test_boot_from_volume.py tests/stories/test_modify_volume.py
 ROOM := tests/lane/lvm.sh -s -t 2400
 
-.PHONY: help demo test test-host test-lvm check bench guest docs lifecycle schema packages clean
+.PHONY: help demo test test-host test-lvm check bench guest docs lifecycle coverage schema packages clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench: .venv/ready $(IMAGE)
 
 lifecycle: .venv/ready
 	@$(PYTHON) -m tools.lifecycle
+
+coverage: .venv/ready
+	@$(PYTHON) -m tools.coverage
 
 schema: .venv/ready
 	@$(PYTHON) -m tools.first_schema

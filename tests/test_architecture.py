@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from ec2gw.model import lifecycle
+from ec2gw.query import api
+from tools import coverage
 from tools import lifecycle as drawing
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,6 +72,15 @@ def test_the_drawing_shows_every_transition() -> None:
             for event, after in events.items():
                 if after != state:
                     assert re.search(rf"{re.escape(f'{drawing.name(state)} --> {drawing.name(after)}')}: .*\b{event}\b", page)
+
+
+def test_the_page_of_coverage_is_fresh_and_names_every_action_once() -> None:
+    page = coverage.page()
+    assert coverage.PAGE.read_text() == page, "run `make coverage`"
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("|")][2:]
+    served, refused = ([name for row in rows for name in row[column].replace(",", " ").split()] for column in (2, 3))
+    assert sorted(served + refused) == sorted(api.model(api.NEWEST).operations)
+    assert sorted(served) == sorted(api.REGISTER)
 
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", *DOCS], ids=lambda path: str(path.relative_to(ROOT)))
