@@ -14,7 +14,6 @@ from ec2gw.model import bdm, errors, instance_types, lifecycle
 from ec2gw.query import describe
 from ec2gw.query.actions import instance_options, interfaces, launch_templates, placement_groups, places
 from ec2gw.query.api import Call, Request, Response, action
-from ec2gw.query.errors import Fault
 from ec2gw.state import records
 
 MOST_USER_DATA = 16_384
@@ -296,8 +295,6 @@ def start_instances(call: Call, req: Request) -> Response:
 def stop_instances(call: Call, req: Request) -> Response:
     if req.get("Hibernate"):
         raise errors.Unsupported("hibernation-not-configured")
-    if req.get("Hibernate"):
-        raise Fault("UnsupportedHibernationConfiguration", "The instance is not configured for hibernation.")
     return _changes(instances.stop(call.tx, call.account_id, req["InstanceIds"], _patience(call, req)), "StoppingInstances")
 
 
