@@ -73,7 +73,7 @@ schema: .venv/ready
 	@$(PYTHON) -m tools.first_schema
 
 docs: .venv/ready
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check '.[docs]'
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@.venv/bin/mkdocs build --strict
 
 clean:
