@@ -25,6 +25,7 @@ _PARTS = (
     ("Snapshot", lifecycle.SNAPSHOT, "pending"),
     ("Image", lifecycle.IMAGE, "pending"),
     ("Modification of a volume", lifecycle.MODIFICATION, "modifying"),
+    ("Replacement of a root volume", lifecycle.REPLACEMENT, "pending"),
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from ec2gw.cloud import images, interfaces, lookup, placement, volumes
+from ec2gw.cloud import images, interfaces, lookup, placement, root_volumes, volumes
 from ec2gw.model import bdm, errors, ids, instance_types, lifecycle
 from ec2gw.state import records
 from ec2gw.state.records import Attachment, Console, Image, Instance, KeyPair, PlacementGroup, Volume
@@ -352,6 +352,7 @@ def ended(tx: Transaction, instance_id: str) -> None:
     if instance:
         instance.ended_at = tx.now
         interfaces.release(tx, instance_id)
+        root_volumes.abandon(tx, instance_id)
         for row in list(instance.attachments):
             volumes.unplugged(tx, row.volume_id, reclaim=row.delete_on_termination and row.state not in ("detaching", "busy"))
 
@@ -363,6 +364,7 @@ def forget(tx: Transaction, instance_id: str) -> None:
         console = tx.db.get(Console, instance_id)
         if console:
             tx.db.delete(console)
+        root_volumes.forget(tx, instance_id)
         records.forget_tags(tx.db, instance_id)
         tx.db.delete(row)
 

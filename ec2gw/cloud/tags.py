@@ -9,7 +9,18 @@ from sqlalchemy import delete as sql_delete
 
 from ec2gw.model import errors, ids
 from ec2gw.state import journal, networks
-from ec2gw.state.records import Image, Instance, KeyPair, LaunchTemplate, Listed, PlacementGroup, Snapshot, Tag, Volume
+from ec2gw.state.records import (
+    Image,
+    Instance,
+    KeyPair,
+    LaunchTemplate,
+    Listed,
+    PlacementGroup,
+    RootReplacement,
+    Snapshot,
+    Tag,
+    Volume,
+)
 from ec2gw.state.session import Transaction
 
 MOST_TAGS = 50  # of the user's own on one resource
@@ -37,6 +48,7 @@ RECORDS: Mapping[str, type[Listed]] = {
     "elastic-ip": networks.Address,
     "launch-template": LaunchTemplate,
     "placement-group": PlacementGroup,
+    "replace-root-volume-task": RootReplacement,
 }
 _ROWS = 500  # ids in one query
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from ec2gw.cloud import lookup, snapshots
 from ec2gw.model import bdm, errors, ids, lifecycle, volume_types
 from ec2gw.state import records
-from ec2gw.state.records import Attachment, Instance, Volume, VolumeModification
+from ec2gw.state.records import Attachment, Instance, RootReplacement, Volume, VolumeModification
 from ec2gw.state.session import Transaction
 
 MOST_ATTACHMENTS = 28
@@ -171,7 +171,7 @@ def detach(
             device=device or attachment.device,
         )
     instance = tx.db.scalars(select(Instance).where(Instance.id == attachment.instance_id)).one()
-    if attachment.slot == 0 and instance.state != "stopped":
+    if attachment.slot == 0 and (instance.state != "stopped" or replacement(tx, instance_id=instance.id)):
         raise errors.WrongState("attachment-root", volume=volume_id, instance=instance.id)
     state = lifecycle.after(lifecycle.ATTACHMENT, attachment.state, "detach")
     assert state is not None
@@ -245,17 +245,16 @@ def enable_io_by_itself(tx: Transaction, account_id: str, volume_id: str, enable
 def created(tx: Transaction, volume_id: str) -> None:
     """The store has the volume now."""
     volume = _row(tx, volume_id)
-    attachment = tx.db.get(Attachment, volume_id)
-    if volume and _tell(volume, "created-attached" if attachment else "created"):
-        _ring(tx, volume, attachment)
+    user = _user(tx, volume_id)
+    if volume and _tell(volume, "created-attached" if user else "created"):
+        _ring(tx, volume, user)
 
 
 def failed(tx: Transaction, volume_id: str) -> None:
     """The store cannot make the volume."""
     volume = _row(tx, volume_id)
-    attachment = tx.db.get(Attachment, volume_id)
     if volume and _tell(volume, "failed"):
-        _ring(tx, volume, attachment)
+        _ring(tx, volume, _user(tx, volume_id))
 
 
 def removed(tx: Transaction, volume_id: str) -> None:
@@ -306,15 +305,29 @@ def withheld(tx: Transaction, volume_id: str) -> None:
         attachment.state = state
 
 
-def unplugged(tx: Transaction, volume_id: str, *, reclaim: bool = False) -> None:
-    """The disk has left its machine. `reclaim`: it goes with the instance, so it is to be deleted."""
+def unplugged(tx: Transaction, volume_id: str, *, reclaim: bool = False, held: bool = False) -> None:
+    """The disk has left its machine. `reclaim`: it goes with the instance, so it is to be deleted. `held`: it stays in use until
+    somebody lets it go.
+    """
     attachment = tx.db.get(Attachment, volume_id)
+    if attachment is not None:
+        tx.db.delete(attachment)
+        if not held:
+            let_go(tx, volume_id, reclaim=reclaim)
+
+
+def let_go(tx: Transaction, volume_id: str, *, reclaim: bool) -> None:
+    """Nobody uses the volume any more: it is to be deleted, or free."""
     volume = _row(tx, volume_id)
-    if attachment is None or volume is None:
-        return
-    tx.db.delete(attachment)
-    _tell(volume, "reclaim" if reclaim else "detached")
-    tx.touch(volume_id)
+    if volume is not None:
+        _tell(volume, "reclaim" if reclaim else "detached")
+        tx.touch(volume_id)
+
+
+def replacement(tx: Transaction, **where: str) -> RootReplacement | None:
+    """The replacement of a root that is under way, of an instance (`instance_id`) or by a volume (`new_volume_id`)."""
+    going = RootReplacement.state.in_(("pending", "in-progress"))
+    return tx.db.scalars(select(RootReplacement).filter_by(**where).where(going)).one_or_none()
 
 
 def count(tx: Transaction, account_id: str) -> int:
@@ -339,10 +352,16 @@ def _change(tx: Transaction, volume_id: str, event: str) -> VolumeModification |
     return modification
 
 
-def _ring(tx: Transaction, volume: Volume, attachment: Attachment | None) -> None:
+def _user(tx: Transaction, volume_id: str) -> str | None:
+    """The instance that a volume is at, or will be the root of."""
+    user = tx.db.get(Attachment, volume_id) or replacement(tx, new_volume_id=volume_id)
+    return user.instance_id if user else None
+
+
+def _ring(tx: Transaction, volume: Volume, user: str | None) -> None:
     """The volume's making is over: its instance, and the removal of what it was made from, may have waited for that."""
-    if attachment:
-        tx.touch(attachment.instance_id)
+    if user:
+        tx.touch(user)
     if volume.snapshot_id:
         tx.touch(volume.snapshot_id)
 

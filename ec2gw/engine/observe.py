@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import exists, select
 
-from ec2gw.cloud import snapshots
+from ec2gw.cloud import snapshots, volumes
 from ec2gw.engine.steps import Place, Scratch
 from ec2gw.model import ids, instance_types, volume_types
 from ec2gw.state import records
@@ -71,6 +71,16 @@ class Attached:
 
 
 @dataclass(frozen=True)
+class Replacement:
+    """A replacement of the root under way: its state, and its new volume's. `swapped`: that volume is the root already."""
+
+    id: str
+    state: str
+    volume_state: str
+    swapped: bool
+
+
+@dataclass(frozen=True)
 class Instance:
     """`uncut`: a snapshot waits for the machine to be off before it is cut."""
 
@@ -86,6 +96,7 @@ class Instance:
     attached: tuple[Attached, ...]
     scratch: tuple[Scratch, ...]
     uncut: bool
+    replacement: Replacement | None = None
 
 
 Seen = Volume | Snapshot | Image | Instance
@@ -116,6 +127,8 @@ def unsettled(tx: Transaction) -> list[str]:
         (records.Instance, ("pending", "stopping", "shutting-down")),
     ):
         found += tx.db.scalars(select(record.id).where(record.state.in_(states)))
+    going = records.RootReplacement.state.in_(("pending", "in-progress"))
+    found += tx.db.scalars(select(records.RootReplacement.instance_id).where(going))
     over = records.Instance.ended_at <= tx.now - KEEP_TERMINATED
     found += tx.db.scalars(select(records.Instance.id).where(records.Instance.state == "terminated", over))
     found += tx.db.scalars(
@@ -178,14 +191,12 @@ def _instance(tx: Transaction, id: str) -> Instance | None:
     row = tx.db.scalars(select(records.Instance).where(records.Instance.id == id)).one_or_none()
     if row is None:
         return None
-    volumes = {
+    disks = {
         volume.id: volume
         for volume in tx.db.scalars(select(records.Volume).where(records.Volume.id.in_([a.volume_id for a in row.attachments])))
     }
     attached = tuple(
-        Attached(
-            Place(a.volume_id, volumes[a.volume_id].zone, a.slot), a.state, volumes[a.volume_id].state, a.wished_at, a.forced
-        )
+        Attached(Place(a.volume_id, disks[a.volume_id].zone, a.slot), a.state, disks[a.volume_id].state, a.wished_at, a.forced)
         for a in row.attachments
     )
     scratch = tuple(Scratch(Place(disk["name"], row.zone, disk["slot"]), disk["size"] * volume_types.GIB) for disk in row.scratch)
@@ -206,4 +217,13 @@ def _instance(tx: Transaction, id: str) -> Instance | None:
         attached=attached,
         scratch=scratch,
         uncut=bool(tx.db.scalar(select(waiting))),
+        replacement=_replacement(tx, id, set(disks)),
     )
+
+
+def _replacement(tx: Transaction, id: str, attached: set[str]) -> Replacement | None:
+    row = volumes.replacement(tx, instance_id=id)
+    if row is None:
+        return None
+    state = tx.db.scalars(select(records.Volume.state).where(records.Volume.id == row.new_volume_id)).one()
+    return Replacement(row.id, row.state, state, row.new_volume_id in attached)

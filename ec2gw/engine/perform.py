@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ec2gw.backend.ports import Disk, Hypervisor, Machine, VolumeStore
-from ec2gw.cloud import images, instances, snapshots, volumes
+from ec2gw.cloud import images, instances, root_volumes, snapshots, volumes
 from ec2gw.engine import steps
 from ec2gw.engine.steps import Step
 from ec2gw.state import records
@@ -87,6 +87,14 @@ class Performer:
                 self._note(step, volumes.withheld, volume)
             case steps.NoteUnplugged(volume):
                 self._note(step, volumes.unplugged, volume)
+            case steps.NoteRootReady(task):
+                self._note(step, root_volumes.ready, task)
+            case steps.NoteRootFailed(task):
+                self._note(step, root_volumes.failed, task)
+            case steps.SwapRoot(task):
+                self._note(step, root_volumes.swap, task)
+            case steps.NoteRootReplaced(task):
+                self._note(step, root_volumes.replaced, task)
             case steps.NoteStopped(instance, scratch):
                 self._remove_scratch(scratch)
                 self._note(step, instances.stopped, instance)

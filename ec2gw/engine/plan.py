@@ -58,7 +58,10 @@ def image(seen: observe.Image) -> Step | None:
 def instance(seen: observe.Instance, domain: Domain | None, now: datetime, patience: float) -> Step | None:
     """Bring the machine to where the state wants it: on, off or gone."""
     on = domain if domain is not None and domain.state != "off" else None
-    match lifecycle.INSTANCE_GOAL[seen.state]:
+    goal = lifecycle.INSTANCE_GOAL[seen.state]
+    if seen.replacement and goal != "gone" and (step := _replace_root(seen, seen.replacement, on, goal)):
+        return step
+    match goal:
         case "on" if on and on.generation >= seen.boots:
             return _resume(seen) if on.state == "paused" else _tend(seen, on, now, patience)
         case "on" if on:
@@ -80,6 +83,20 @@ def instance(seen: observe.Instance, domain: Domain | None, now: datetime, patie
     assert seen.ended_at is not None
     left = (seen.ended_at + observe.KEEP_TERMINATED - now).total_seconds()
     return steps.Rest(wait=left) if left > 0 else steps.Forget(seen.id)
+
+
+def _replace_root(seen: observe.Instance, task: observe.Replacement, on: Domain | None, goal: lifecycle.Goal) -> Step | None:
+    """The roots change places while no machine is on; a machine that is on after that runs on the new one."""
+    match task.state, task.volume_state:
+        case "pending", "in-use":
+            return steps.NoteRootReady(task.id)
+        case "pending", "error":
+            return steps.NoteRootFailed(task.id)
+        case "in-progress", _ if not task.swapped:
+            return None if on or seen.uncut else steps.SwapRoot(task.id)
+        case "in-progress", _ if on or goal == "off":
+            return steps.NoteRootReplaced(task.id)
+    return None
 
 
 def _bring_up(seen: observe.Instance, domain: Domain | None) -> Step | None:

@@ -181,6 +181,28 @@ class NoteUnplugged(Step):
 
 
 @dataclass(frozen=True)
+class NoteRootReady(Step):
+    task: str
+
+
+@dataclass(frozen=True)
+class NoteRootFailed(Step):
+    task: str
+
+
+@dataclass(frozen=True)
+class SwapRoot(Step):
+    """Between two boots: the new root takes the old one's place."""
+
+    task: str
+
+
+@dataclass(frozen=True)
+class NoteRootReplaced(Step):
+    task: str
+
+
+@dataclass(frozen=True)
 class NoteStopped(Step):
     instance: str
     scratch: tuple[Scratch, ...]

@@ -94,12 +94,20 @@ MODIFICATION: Table = {
     "failed": {},
 }
 
+# EC2 User Guide, "Replace the root volume for an Amazon EC2 instance".
+REPLACEMENT: Table = {
+    "pending": {"created": "in-progress", "failed": "failed"},
+    "in-progress": {"replaced": "succeeded", "failed": "failed"},
+    "succeeded": {},
+    "failed": {},
+}
+
 WISHES = frozenset({"start", "stop", "reboot", "terminate", "attach", "detach", "delete", "deregister", "disable", "enable"})
 FACTS = frozenset(
     {
         "started", "failed", "failed-again", "halted", "halted-for-good", "stopped", "ended",
         "created", "created-attached", "detached", "reclaim", "removed",
-        "plugged", "unplugged", "withheld", "completed", "grown", "optimized",
+        "plugged", "unplugged", "withheld", "completed", "grown", "optimized", "replaced",
     }
 )  # fmt: skip
 

@@ -459,6 +459,24 @@ ROWS = {
     "attributes-too-many": ("InvalidParameterCombination", "Fields for multiple attribute types specified"),
     "region-invalid": ("InvalidParameterValue", "Invalid region: [{region}]"),
     "zone-invalid": ("InvalidParameterValue", "Invalid availability zone: [{zone}]"),
+    # root volume replacements
+    "root-being-replaced": ("IncorrectState", "The root volume of the instance '{instance}' is being replaced."),
+    "root-without-snapshot": (
+        "InvalidParameterCombination",
+        "The root volume of the instance '{instance}' was not made from a snapshot: name a snapshot, an image or a volume.",
+    ),
+    "snapshot-not-of-root": (
+        "InvalidParameterValue",
+        "The snapshot '{snapshot}' was not taken from a root volume of the instance '{instance}'.",
+    ),
+    "image-unlike-instance": (
+        "InvalidParameterCombination",
+        "The image '{image}' is not of the {what} of the instance '{instance}'.",
+    ),
+    "image-root-too-small": (
+        "InvalidParameterValue",
+        "The root volume of the image '{image}' has {size}GiB, expect size >= {minimum}GiB.",
+    ),
     # key pairs
     "key-pair-taken": ("InvalidKeyPair.Duplicate", "The keypair '{name}' already exists."),
     "key-name-invalid": (

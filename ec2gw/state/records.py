@@ -109,6 +109,24 @@ class Attachment(Record):
     forced: Mapped[bool] = mapped_column(default=False)
 
 
+class RootReplacement(Listed, Record):
+    """A wish that an instance run on another root. `made`: the new volume was made for it. `pristine_id` is the snapshot that
+    brings the instance back to its launch, once this is done.
+    """
+
+    __tablename__ = "root_replacement"
+    instance_id: Mapped[str] = mapped_column(index=True)
+    old_volume_id: Mapped[str]
+    new_volume_id: Mapped[str] = mapped_column(index=True)
+    made: Mapped[bool]
+    image_id: Mapped[str | None]
+    snapshot_id: Mapped[str | None]
+    pristine_id: Mapped[str | None]
+    delete_old: Mapped[bool]
+    state: Mapped[str]
+    ended_at: Mapped[datetime | None]
+
+
 class Snapshot(Listed, Record):
     """`origin` is the volume that is cut or the snapshot that is copied; `volume_id` is what Describe shows.
 

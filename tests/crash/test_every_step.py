@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from ec2gw.cloud import images, instances, snapshots, volumes
+from ec2gw.cloud import images, instances, root_volumes, snapshots, volumes
 from ec2gw.model import bdm
 from ec2gw.state import records
 from ec2gw.state.session import Transaction
@@ -103,6 +103,14 @@ def modify_volume(house: House, names: dict[str, Any]) -> None:
     house.wish(volumes.modify, names["free"], size=2)
 
 
+def replace_root(house: House, names: dict[str, Any]) -> None:
+    house.wish(root_volumes.replace, names["instance"])
+
+
+def replace_root_for_good(house: House, names: dict[str, Any]) -> None:
+    house.wish(root_volumes.replace, names["instance"], volume_id=names["free"], delete_old=True)
+
+
 def terminate(house: House, names: dict[str, Any]) -> None:
     house.wish(instances.terminate, [names["instance"]], 1)
 
@@ -128,6 +136,8 @@ STORIES: dict[str, Story] = {
         delete_of_a_set,
         copy_image,
         modify_volume,
+        replace_root,
+        replace_root_for_good,
     )
 }
 
@@ -146,6 +156,7 @@ def end_state(house: House) -> Any:
             "attachments": sorted((row.device, row.state, row.slot) for row in rows(select(records.Attachment))),
             "snapshots": sorted((row.state, row.cut) for row in rows(select(records.Snapshot))),
             "modifications": sorted((row.state, row.after["size"]) for row in rows(select(records.VolumeModification))),
+            "replacements": sorted((row.state, row.made) for row in rows(select(records.RootReplacement))),
             "images": sorted((row.name, row.state) for row in rows(select(records.Image))),
         }
 

@@ -14,13 +14,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ec2gw.backend.ports import Domain
-from ec2gw.cloud import images, instances, snapshots, volumes
+from ec2gw.cloud import images, instances, root_volumes, snapshots, volumes
 from ec2gw.engine import observe, plan, steps
 from ec2gw.engine.perform import Performer
 from ec2gw.engine.steps import Place
 from ec2gw.model.bdm import Line
 from ec2gw.model.errors import Refusal
-from ec2gw.state.records import Attachment, Image, Instance, Snapshot, Volume, VolumeModification
+from ec2gw.state.records import Attachment, Image, Instance, RootReplacement, Snapshot, Volume, VolumeModification
 from tests.cloud.world import ME, PATIENCE, ZONE, ZONES, World
 from tests.engine.host import Host
 
@@ -48,6 +48,13 @@ def at(attached: observe.Attached, state: str, **more: Any) -> observe.Attached:
 
 def after(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
+
+
+TASK = "replacevol-0a"
+
+
+def task(progress: str, volume: str = "in-use", *, swapped: bool = False, state: str = "running", **more: Any) -> Any:
+    return seen(state, replacement=observe.Replacement(TASK, progress, volume, swapped), **more)
 
 
 START = steps.Start(VM, 2, 2, 8192, (ROOT.place,), (SCRATCH,))
@@ -174,6 +181,28 @@ RESUME = steps.Resume(VM, wait=plan.LOOK_AGAIN)
         ),
         pytest.param(seen("running", boots=3, uncut=True), machine(), NOW, PRESS, id="reboot for an image: going down"),
         pytest.param(seen("running", boots=1), machine(boot=2), NOW, None, id="a later boot than was asked for is good too"),
+        # -- another root
+        pytest.param(task("pending", "creating"), machine(), NOW, None, id="the new root is not made"),
+        pytest.param(task("pending", "in-use"), machine(), NOW, steps.NoteRootReady(TASK), id="the new root is made"),
+        pytest.param(task("pending", "error"), machine(), NOW, steps.NoteRootFailed(TASK), id="the new root cannot be made"),
+        pytest.param(task("in-progress", boots=3), machine(), NOW, PRESS, id="down with the boot of the old root"),
+        pytest.param(task("in-progress", boots=3), machine("off"), NOW, steps.SwapRoot(TASK), id="the roots change places"),
+        pytest.param(task("in-progress", boots=3, uncut=True), machine("off"), NOW, None, id="the old root is cut first"),
+        pytest.param(
+            task("in-progress", swapped=True, boots=3), machine("off"), NOW, replace(START, generation=3), id="up on the new root"
+        ),
+        pytest.param(
+            task("in-progress", swapped=True), machine(), NOW, steps.NoteRootReplaced(TASK), id="it runs on the new root"
+        ),
+        pytest.param(
+            task("in-progress", state="stopping"), machine("off"), NOW, steps.SwapRoot(TASK), id="a stop is as good as a reboot"
+        ),
+        pytest.param(
+            task("in-progress", swapped=True, state="stopped"), None, NOW, steps.NoteRootReplaced(TASK), id="it will start on it"
+        ),
+        pytest.param(
+            task("in-progress", state="shutting-down"), None, NOW, steps.NoteEnded(VM, (SCRATCH,)), id="who ends needs no root"
+        ),
         # -- going off
         pytest.param(seen("stopping"), machine(), NOW, PRESS, id="stop: the button"),
         pytest.param(seen("stopping"), machine(), after(3), PRESS, id="stop: a lost press is repeated"),
@@ -341,6 +370,9 @@ class Story:
         held = {row["volume_id"] for row in world.rows(Attachment)}
         for row in world.rows(Volume):
             assert row["state"] == ("in-use" if row["id"] in held else "available")
+        assert {row["state"] for row in world.rows(RootReplacement)} <= {"succeeded", "failed"}
+        for row in world.rows(RootReplacement, state="succeeded", delete_old=True):
+            assert world.state(row["old_volume_id"]) is None
         for row in world.rows(VolumeModification):
             assert row["state"] == "completed"
             (volume,) = world.rows(Volume, id=row["id"])
@@ -368,6 +400,9 @@ def do(story: Story, what: str, n: int) -> None:
         "start": lambda: world.wish(instances.start, [instance], PATIENCE),
         "stop": lambda: world.wish(instances.stop, [instance], PATIENCE * (n % 2)),
         "reboot": lambda: world.wish(instances.reboot, [instance]),
+        "root": lambda: world.wish(
+            root_volumes.replace, instance, volume_id=volume if n % 3 == 0 else None, delete_old=n % 2 == 0
+        ),
         "terminate": lambda: world.wish(instances.terminate, [instance], PATIENCE * (n % 2)),
         "volume": lambda: world.wish(volumes.create, zone=ZONE, size=1),
         "restore": lambda: world.wish(volumes.create, zone=ZONE, snapshot_id=snapshot),
@@ -411,7 +446,8 @@ def do(story: Story, what: str, n: int) -> None:
 
 EVENTS = [
     "launch", "start", "stop", "reboot", "terminate", "volume", "restore", "attach", "detach", "delete", "snapshot", "image",
-    "set", "copy", "modify", "unsnapshot", "deregister", "step", "steps", "settle", "die", "later", "deaf", "crash", "pause",
+    "set", "copy", "modify", "unsnapshot", "deregister", "root", "step", "steps", "settle", "die", "later", "deaf", "crash",
+    "pause",
 ]  # fmt: skip
 
 
@@ -436,6 +472,9 @@ EVENTS = [
 )
 @example([("launch", 0), ("settle", 0), ("modify", 0), ("snapshot", 0), ("die", 0), ("stop", 0), ("steps", 9), ("image", 0)])
 @example([("launch", 0), ("settle", 0), ("pause", 0), ("reboot", 0), ("die", 0), ("settle", 0), ("crash", 2), ("image", 0)])
+@example([("root", 1), ("steps", 9), ("stop", 0), ("die", 0), ("steps", 9), ("detach", 0), ("start", 0), ("root", 2)])
+@example([("root", 2), ("steps", 3), ("image", 1), ("steps", 9), ("terminate", 1)])
+@example([("volume", 0), ("settle", 0), ("root", 6), ("settle", 0), ("root", 4), ("step", 5), ("terminate", 0)])
 def test_from_wherever_the_goal_is_reached(events: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         story = Story(Path(folder))
@@ -460,6 +499,8 @@ STORIES = {
     "copy": [("copy", 0)],
     "modify": [("launch", 0), ("settle", 0), ("modify", 0)],
     "create-image": [("launch", 0), ("settle", 0), ("image", 1)],
+    "root": [("launch", 0), ("settle", 0), ("root", 1)],
+    "root-deleted": [("launch", 0), ("settle", 0), ("root", 2)],
     "delete": [("volume", 0), ("settle", 0), ("delete", 0)],
     "restore": [("restore", 0), ("unsnapshot", 0)],
     "terminate": [("launch", 0), ("settle", 0), ("terminate", 1)],

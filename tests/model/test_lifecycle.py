@@ -13,6 +13,7 @@ TABLES = {
     "snapshot": (lifecycle.SNAPSHOT, "pending"),
     "image": (lifecycle.IMAGE, "pending"),
     "modification": (lifecycle.MODIFICATION, "modifying"),
+    "replacement": (lifecycle.REPLACEMENT, "pending"),
 }
 BY_NAME = pytest.mark.parametrize(("table", "first"), TABLES.values(), ids=TABLES)
 
@@ -49,6 +50,7 @@ def test_words_are_those_of_ec2() -> None:
     assert set(lifecycle.SNAPSHOT) == {"pending", "completed", "error", "deleting"}
     assert set(lifecycle.IMAGE) == {"pending", "available", "disabled", "failed", "deregistered"}
     assert set(lifecycle.MODIFICATION) == {"modifying", "optimizing", "completed", "failed"}
+    assert set(lifecycle.REPLACEMENT) == {"pending", "in-progress", "succeeded", "failed"}
 
 
 def test_goals() -> None:

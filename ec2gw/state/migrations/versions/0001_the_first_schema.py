@@ -303,6 +303,30 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_placement_group_account_id"), ["account_id"], unique=False)
 
     op.create_table(
+        "root_replacement",
+        sa.Column("instance_id", sa.String(), nullable=False),
+        sa.Column("old_volume_id", sa.String(), nullable=False),
+        sa.Column("new_volume_id", sa.String(), nullable=False),
+        sa.Column("made", sa.Boolean(), nullable=False),
+        sa.Column("image_id", sa.String(), nullable=True),
+        sa.Column("snapshot_id", sa.String(), nullable=True),
+        sa.Column("pristine_id", sa.String(), nullable=True),
+        sa.Column("delete_old", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("ended_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=True),
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("created_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("id"),
+    )
+    with op.batch_alter_table("root_replacement", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_root_replacement_account_id"), ["account_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_root_replacement_instance_id"), ["instance_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_root_replacement_new_volume_id"), ["new_volume_id"], unique=False)
+
+    op.create_table(
         "route_table",
         sa.Column("vpc_id", sa.String(), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
@@ -677,6 +701,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_route_table_account_id"))
 
     op.drop_table("route_table")
+    with op.batch_alter_table("root_replacement", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_root_replacement_new_volume_id"))
+        batch_op.drop_index(batch_op.f("ix_root_replacement_instance_id"))
+        batch_op.drop_index(batch_op.f("ix_root_replacement_account_id"))
+
+    op.drop_table("root_replacement")
     with op.batch_alter_table("placement_group", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_placement_group_account_id"))
 
