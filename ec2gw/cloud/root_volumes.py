@@ -99,12 +99,15 @@ def _of_image(tx: Transaction, account_id: str, instance: Instance, image_id: st
     for name in ("architecture", "virtualization_type"):
         if getattr(image, name) != getattr(instance, name):
             raise errors.Conflict("image-unlike-instance", image=image_id, instance=instance.id, what=name.replace("_", " "))
-    assert image.root_device_name is not None
-    root = bdm.root_of([bdm.from_json(line) for line in image.mapping], image.root_device_name)
-    assert root is not None and root.snapshot_id is not None and root.size is not None  # RegisterImage has seen to it
-    if root.size < old.size:
-        raise errors.Invalid("image-root-too-small", image=image_id, size=root.size, minimum=old.size)
-    return tx.db.scalars(select(Snapshot).where(Snapshot.id == root.snapshot_id)).one(), root.size
+    lines = [bdm.from_json(line) for line in image.mapping]
+    root = bdm.root_of(lines, image.root_device_name) if image.root_device_name else None
+    if root is None or root.snapshot_id is None:
+        raise errors.Conflict("invalid-combination", message=f"The image '{image_id}' has no snapshot of a root volume.")
+    source = tx.db.scalars(select(Snapshot).where(Snapshot.id == root.snapshot_id)).one()
+    size = root.size or source.size
+    if size < old.size:
+        raise errors.Invalid("image-root-too-small", image=image_id, size=size, minimum=old.size)
+    return source, size
 
 
 # -- facts ----------------------------------------------------------------------------------------------------------------------
