@@ -32,7 +32,10 @@ def test_the_guest_boots_as_if_for_the_first_time(target: Gateway, ec2: Any, gue
     assert new != old
     if target.real:
         target.hears(instance, rf"disk dev=vda serial={serial(new)} ")
-        counts = lambda: re.findall(r"boot count=(\d+)", target.console(instance))  # noqa: E731
+
+        def counts() -> list[str]:
+            return re.findall(r"boot count=(\d+)", target.console(instance))
+
         until(lambda: counts() == ["1", "1"], 60, "the new root to count its first boot", counts)
     assert ec2.describe_volumes(VolumeIds=[old])["Volumes"][0]["State"] == "available"
     end(ec2, instance)
