@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from ec2gw.backend import ports
+from tests.backend.conftest import until
 from tests.backend.disks import MIB, POOL, SIZE, content, killed_at, leftovers, open_store, pattern, same, silent, write
 
 __test__ = POOL is None
@@ -107,4 +108,6 @@ def test_a_fill_killed_at_any_moment_leaves_nothing(kind: str, tmp_path: Path) -
         if "snap-1" in again.observe():
             assert same(content(again, "snap-1", 64 * MIB), image.read_bytes())
         again.remove("snap-1")
+        # A command that was just being forked holds its maker's lock until it runs, and dies then: whoever opens next sweeps.
+        until(lambda: open_store(kind, tmp_path / "store") and not any((tmp_path / "store" / "work").iterdir()), 10)
         leftovers(kind, again, tmp_path / "store")
