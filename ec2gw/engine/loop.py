@@ -58,14 +58,16 @@ class Engine:
         self._patience = patience
         self._on_step = on_step
         self._performer = Performer(database, stores, hypervisor, lambda step: on_step(step, "halfway"))
-        self._bell = threading.Condition()
+        lock = threading.Lock()
+        self._bell = threading.Condition(lock)  # something is due: one worker is to look
+        self._quiet = threading.Condition(lock)  # something is done: whoever waits for that is to look
+        self._ending = threading.Event()
         self._due: dict[str, float] = {}  # id -> when to look at it; the heap may hold older entries of the same id
         self._heap: list[tuple[float, int, str]] = []
         self._order = itertools.count()
         self._busy: set[str] = set()
         self._tries: dict[str, int] = {}
         self._causes: dict[str, str] = {}  # id -> the request that wished for what is being done
-        self._stopping = False
         self._threads = [threading.Thread(target=self._work, name=f"engine-{n}", daemon=True) for n in range(workers)]
         self._watch = threading.Thread(target=self._look_around, name="engine-watch", daemon=True)
 
@@ -79,8 +81,9 @@ class Engine:
     def stop(self) -> None:
         """Finish the steps under way and take no others."""
         with self._bell:
-            self._stopping = True
+            self._ending.set()
             self._bell.notify_all()
+            self._quiet.notify_all()
         for thread in (*self._threads, self._watch):
             thread.join()
 
@@ -92,7 +95,6 @@ class Engine:
                 self._put(id, 0.0)
                 if cause is not None:
                     self._causes[id] = cause
-            self._bell.notify_all()
 
     def wait(self, ids: Iterable[str], timeout: float) -> bool:
         """Until nothing can be done for these records right now; False after `timeout` seconds, or when the engine stops."""
@@ -102,8 +104,8 @@ class Engine:
             now = time.monotonic()
             return not any(id in self._busy or self._due.get(id, now + 1) <= now for id in wanted)
 
-        with self._bell:
-            return self._bell.wait_for(lambda: quiet() or self._stopping, timeout) and quiet()
+        with self._quiet:
+            return self._quiet.wait_for(lambda: quiet() or self._ending.is_set(), timeout) and quiet()
 
     def refresh_console(self, instance_id: str) -> None:
         """Write down the newest console text of an instance. Host trouble leaves the text that was seen last."""
@@ -118,7 +120,11 @@ class Engine:
         when = time.monotonic() + pause
         if when < self._due.get(id, float("inf")):
             self._due[id] = when
-            heapq.heappush(self._heap, (when, next(self._order), id))
+            self._line_up(id)
+
+    def _line_up(self, id: str) -> None:
+        heapq.heappush(self._heap, (self._due[id], next(self._order), id))
+        self._bell.notify()
 
     def _remind(self, ids: Iterable[str]) -> None:
         """Look at these records now, but for those that are to be looked at later for a reason."""
@@ -126,11 +132,10 @@ class Engine:
             for id in ids:
                 if id not in self._due:
                     self._put(id, 0.0)
-            self._bell.notify_all()
 
     def _take(self) -> str | None:
         with self._bell:
-            while not self._stopping:
+            while not self._ending.is_set():
                 now = time.monotonic()
                 while self._heap and self._heap[0][0] <= now:
                     when, _, id = heapq.heappop(self._heap)
@@ -150,8 +155,8 @@ class Engine:
             elif id not in self._due:
                 self._causes.pop(id, None)
             if id in self._due:
-                heapq.heappush(self._heap, (self._due[id], next(self._order), id))
-            self._bell.notify_all()
+                self._line_up(id)
+            self._quiet.notify_all()
 
     # -- the work -----------------------------------------------------------------------------------------------------------
 
@@ -168,7 +173,7 @@ class Engine:
 
     def _bring_along(self, id: str) -> float | None:
         """Take steps until there is none to take now. Returns in how many seconds to look again, or None for never."""
-        while not self._stopping:
+        while not self._ending.is_set():
             with self._database.read() as tx:
                 seen = observe.look(tx, id)
                 now = tx.now
@@ -232,9 +237,8 @@ class Engine:
                 self._remind(id for id, boots in running.items() if not _as_wished(domains.get(id), boots))
             except Exception:
                 log.exception("look around broke")
-            with self._bell:
-                if self._bell.wait_for(lambda: self._stopping, LOOK_AROUND):
-                    return
+            if self._ending.wait(LOOK_AROUND):
+                return
 
 
 def _as_wished(domain: Domain | None, boots: int) -> bool:

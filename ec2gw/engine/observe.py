@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, select
+from sqlalchemy import bindparam, exists, select
 
 from ec2gw.cloud import snapshots, volumes
 from ec2gw.engine.steps import Place, Scratch
@@ -101,6 +101,37 @@ class Instance:
 
 Seen = Volume | Snapshot | Image | Instance
 
+# Built once, and of columns alone: a record is looked at several times for each thing that becomes of it.
+_VOLUMES, _MODIFICATIONS, _SNAPSHOTS, _INSTANCES, _ATTACHMENTS = (
+    record.__table__.c
+    for record in (records.Volume, records.VolumeModification, records.Snapshot, records.Instance, records.Attachment)
+)
+_UNCUT = (_SNAPSHOTS.state == "pending") & _SNAPSHOTS.cut.is_(False)
+_VOLUME = (
+    select(
+        _VOLUMES.state,
+        _VOLUMES.zone,
+        _VOLUMES.size,
+        _VOLUMES.snapshot_id,
+        exists().where(_SNAPSHOTS.origin == _VOLUMES.id, _UNCUT).label("wanted"),
+        _MODIFICATIONS.state.label("modification"),
+        _MODIFICATIONS.after,
+    )
+    .outerjoin_from(records.Volume.__table__, records.VolumeModification.__table__, _MODIFICATIONS.id == _VOLUMES.id)
+    .where(_VOLUMES.id == bindparam("id"))
+)
+_INSTANCE = select(
+    *(_INSTANCES[name] for name in ("state", "boots", "ran", "wished_at", "grace", "ended_at")),
+    *(_INSTANCES[name] for name in ("type", "zone", "cores", "threads", "scratch")),
+    exists().where(_SNAPSHOTS.at_rest_of == _INSTANCES.id, _UNCUT).label("uncut"),
+).where(_INSTANCES.id == bindparam("id"))
+_ATTACHED = (
+    select(*_ATTACHMENTS, _VOLUMES.zone, _VOLUMES.state.label("volume_state"))
+    .join_from(records.Attachment.__table__, records.Volume.__table__, _VOLUMES.id == _ATTACHMENTS.volume_id)
+    .where(_ATTACHMENTS.instance_id == bindparam("id"))
+    .order_by(_ATTACHMENTS.slot)
+)
+
 
 def look(tx: Transaction, id: str) -> Seen | None:
     """The record of this id as the engine sees it, or None where there is none for the engine to mind."""
@@ -144,24 +175,12 @@ def running(tx: Transaction) -> dict[str, int]:
 
 
 def _volume(tx: Transaction, id: str) -> Volume | None:
-    row = tx.db.scalars(select(records.Volume).where(records.Volume.id == id)).one_or_none()
+    row = tx.db.execute(_VOLUME, {"id": id}).one_or_none()
     if row is None:
         return None
-    waiting = select(records.Snapshot.id).where(
-        records.Snapshot.origin == id, records.Snapshot.state == "pending", records.Snapshot.cut.is_(False)
-    )
-    wanted = tx.db.scalar(waiting.limit(1)) is not None
-    change = tx.db.scalars(select(records.VolumeModification).where(records.VolumeModification.id == id)).one_or_none()
-    return Volume(
-        id,
-        row.state,
-        row.zone,
-        row.size * volume_types.GIB,
-        row.snapshot_id,
-        wanted,
-        change.state if change else None,
-        change.after["size"] * volume_types.GIB if change else None,
-    )
+    size = row.size * volume_types.GIB
+    target = row.after["size"] * volume_types.GIB if row.after else None
+    return Volume(id, row.state, row.zone, size, row.snapshot_id, row.wanted, row.modification, target)
 
 
 def _snapshot(tx: Transaction, id: str) -> Snapshot | None:
@@ -188,21 +207,14 @@ def _image(tx: Transaction, id: str) -> Image | None:
 
 
 def _instance(tx: Transaction, id: str) -> Instance | None:
-    row = tx.db.scalars(select(records.Instance).where(records.Instance.id == id)).one_or_none()
+    row = tx.db.execute(_INSTANCE, {"id": id}).one_or_none()
     if row is None:
         return None
-    disks = {
-        volume.id: volume
-        for volume in tx.db.scalars(select(records.Volume).where(records.Volume.id.in_([a.volume_id for a in row.attachments])))
-    }
     attached = tuple(
-        Attached(Place(a.volume_id, disks[a.volume_id].zone, a.slot), a.state, disks[a.volume_id].state, a.wished_at, a.forced)
-        for a in row.attachments
+        Attached(Place(a.volume_id, a.zone, a.slot), a.state, a.volume_state, a.wished_at, a.forced)
+        for a in tx.db.execute(_ATTACHED, {"id": id})
     )
     scratch = tuple(Scratch(Place(disk["name"], row.zone, disk["slot"]), disk["size"] * volume_types.GIB) for disk in row.scratch)
-    waiting = exists().where(
-        records.Snapshot.at_rest_of == id, records.Snapshot.state == "pending", records.Snapshot.cut.is_(False)
-    )
     kind = instance_types.find(row.type)
     return Instance(
         id=id,
@@ -216,8 +228,8 @@ def _instance(tx: Transaction, id: str) -> Instance | None:
         memory_mib=kind.memory_mib,
         attached=attached,
         scratch=scratch,
-        uncut=bool(tx.db.scalar(select(waiting))),
-        replacement=_replacement(tx, id, set(disks)),
+        uncut=row.uncut,
+        replacement=_replacement(tx, id, {a.place.disk for a in attached}),
     )
 
 
