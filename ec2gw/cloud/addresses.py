@@ -29,11 +29,16 @@ def allocate(tx: Transaction, account_id: str, wanted: str | None) -> Address:
         if not networks.usable(POOL, public) or _taken(tx, public):
             raise errors.NotFound("not-found", kind="address", ids=[public])
     else:
-        public = networks.choose(
-            POOL, lambda text: _taken(tx, text), lambda: tx.db.scalars(select(Address.public_ip)), secrets.randbelow
+        found = networks.choose(
+            POOL,
+            1,
+            lambda drawn: tx.db.scalars(select(Address.public_ip).where(Address.public_ip.in_(drawn))),
+            lambda: tx.db.scalars(select(Address.public_ip)),
+            secrets.randbelow,
         )
-        if public is None:
+        if not found:
             raise errors.LimitExceeded("address-pool-empty")
+        public = found[0]
     address = Address(id=ids.new("eipalloc"), account_id=account_id, created_at=tx.now, public_ip=public)
     tx.db.add(address)
     tx.db.flush()

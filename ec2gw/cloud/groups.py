@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.orm import lazyload
 
 from ec2gw.cloud import lookup
 from ec2gw.model import errors, ids, networks
@@ -18,6 +19,12 @@ from ec2gw.state.session import Transaction
 DEFAULT = "default"
 MOST_GROUPS = 2_500  # of an account (VPC User Guide, "Amazon VPC quotas")
 MOST_RULES = 60  # of a group in one direction
+# Built once: every launch asks it, and has no use for the rules.
+_DEFAULT_OF = (
+    select(SecurityGroup)
+    .where(SecurityGroup.vpc_id == bindparam("vpc_id"), SecurityGroup.name == DEFAULT)
+    .options(lazyload(SecurityGroup.rules))
+)
 _TEXT = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}", re.ASCII)
 
 
@@ -89,7 +96,7 @@ def named(tx: Transaction, account_id: str, names: Sequence[str]) -> list[Securi
 
 def default_of(tx: Transaction, vpc_id: str) -> SecurityGroup:
     """A VPC's own default group; it lives as long as the VPC."""
-    return tx.db.scalars(select(SecurityGroup).where(SecurityGroup.vpc_id == vpc_id, SecurityGroup.name == DEFAULT)).one()
+    return tx.db.scalars(_DEFAULT_OF, {"vpc_id": vpc_id}).one()
 
 
 def default_vpc(tx: Transaction, account_id: str) -> Vpc | None:

@@ -18,6 +18,7 @@ from ec2gw.state.session import Transaction
 # API_RegisterImage, parameter Name.
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
 _ALIVE = ("pending", "available", "disabled")
+LAUNCHES = timedelta(minutes=1)  # how far apart those are that the record tells apart
 COOLDOWN = timedelta(hours=24)  # API_EnableImageDeregistrationProtection
 # API_EnableImageDeprecation: the latest day.
 LATEST_DEPRECATION, LATEST_PUBLIC_DEPRECATION = timedelta(days=3_653), timedelta(days=731)
@@ -273,8 +274,9 @@ def is_protected(image: Image, now: datetime) -> bool:
 
 
 def launched(tx: Transaction, image: Image) -> None:
-    """An instance is launched from it."""
-    image.launched_at = tx.now
+    """An instance is launched from it. Many launches need not write that down each: EC2 itself tells of it a day later."""
+    if image.launched_at is None or tx.now - image.launched_at > LAUNCHES:
+        image.launched_at = tx.now
 
 
 def sources(tx: Transaction, account_id: str, wanted: Sequence[str], image: Image | None = None) -> dict[str, bdm.Source]:
@@ -285,7 +287,8 @@ def sources(tx: Transaction, account_id: str, wanted: Sequence[str], image: Imag
     snapshot_ids = [id for id in wanted if ids.well_formed("snap", id)]
     volume_ids = [id for id in wanted if ids.well_formed("vol", id)]
     bundled = {line.get("snapshot_id") for line in image.mapping} if image else set()
-    parts = tx.db.scalars(select(Snapshot).where(Snapshot.id.in_(bundled & set(snapshot_ids)))).all() if bundled else ()
+    named = bundled & set(snapshot_ids)
+    parts = tx.db.execute(select(Snapshot.id, Snapshot.size, Snapshot.encrypted).where(Snapshot.id.in_(named))) if named else ()
     found = {row.id: bdm.Source(row.size, row.encrypted) for row in parts}
     for id in snapshot_ids:
         if id not in found:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm.attributes import set_committed_value
 
 from ec2gw.cloud import images, interfaces, lookup, placement, root_volumes, volumes
 from ec2gw.model import bdm, errors, ids, instance_types, lifecycle
@@ -98,7 +99,11 @@ def launch(tx: Transaction, account_id: str, wish: Launch, count: int, least: in
     network = interfaces.resolve(tx, account_id, wish.network, wish.zone, zones, wish.type, count)
     count = min(count, MOST_AT_ONCE, max(least, interfaces.room(network)))
     reservation_id = ids.new("r")
-    return [_launch_one(tx, account_id, wish, image, network, reservation_id, index, disks, scratch) for index in range(count)]
+    launched = [_launch_one(tx, account_id, wish, image, network.zone, reservation_id, index, scratch) for index in range(count)]
+    for instance in launched:
+        set_committed_value(instance, "attachments", [volumes.launch(tx, instance, disk) for disk in disks])
+    interfaces.launch(tx, network, launched)
+    return launched
 
 
 def _launch_one(
@@ -106,10 +111,9 @@ def _launch_one(
     account_id: str,
     wish: Launch,
     image: Image,
-    network: interfaces.Network,
+    zone: str,
     reservation_id: str,
     index: int,
-    disks: Sequence[bdm.Volume],
     scratch: Sequence[bdm.Scratch],
 ) -> Instance:
     id = ids.new("i")
@@ -121,7 +125,7 @@ def _launch_one(
         launch_index=index,
         image_id=image.id,
         type=wish.type,
-        zone=network.zone,
+        zone=zone,
         key_name=wish.key_name,
         root_device_name=image.root_device_name,
         state="pending",
@@ -157,17 +161,7 @@ def _launch_one(
         options={name: image.options[name] for name in _INHERITED if name in image.options} | dict(wish.options),
     )
     tx.db.add(instance)
-    tx.db.flush()
     placement.join(tx, wish.group, instance, wish.partition)
-    for disk in disks:
-        if disk.volume_id:
-            volume = volumes.take(tx, account_id, disk.volume_id, instance)
-        else:
-            assert disk.shape is not None
-            volume = volumes.add(tx, account_id, network.zone, disk.shape, disk.snapshot_id, disk.encrypted)
-        volumes.place(tx, volume, instance, disk.device, delete_on_termination=disk.delete_on_termination, slot=disk.slot)
-    interfaces.launch(tx, network, instance)
-    tx.db.refresh(instance, ["attachments"])
     tx.touch(id)
     return instance
 

@@ -6,11 +6,12 @@ changes is touched.
 
 from __future__ import annotations
 
+import itertools
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm.attributes import set_committed_value
 
 from ec2gw.cloud import groups, lookup, routes
@@ -24,6 +25,15 @@ MOST_INTERFACES = 5_000  # of an account (VPC User Guide, "Amazon VPC quotas")
 MOST_GROUPS = 5  # of an interface
 MOST_ADDRESSES = 50  # of an interface that is at no instance
 LONGEST_DESCRIPTION = 255
+_ROWS = 500  # addresses in one query
+
+# Built once: every launch asks them.
+_COUNT = select(func.count()).where(Interface.__table__.c.account_id == bindparam("account_id"))
+_DEFAULTS = (
+    select(Subnet.__table__.c.zone, Subnet.__table__.c.id)
+    .join_from(Subnet.__table__, Vpc.__table__, Vpc.__table__.c.id == Subnet.__table__.c.vpc_id)
+    .where(Vpc.__table__.c.account_id == bindparam("account_id"), Vpc.__table__.c.is_default, Subnet.__table__.c.is_default)
+)
 
 
 # -- making -------------------------------------------------------------------------------------------------------------------
@@ -48,28 +58,41 @@ def create(tx: Transaction, account_id: str, wanted: Wanted) -> Interface:
 
 
 def _add(tx: Transaction, subnet: Subnet, wanted: Wanted, holding: Sequence[SecurityGroup]) -> Interface:
+    _check(tx, subnet.account_id, wanted, 1)
+    vpc = tx.db.scalars(select(Vpc).where(Vpc.id == subnet.vpc_id)).one()
+    interface = _new(tx, subnet, vpc, wanted.description, _choose(tx, subnet, wanted, 1)[0], holding)
+    tx.db.flush()
+    return interface
+
+
+def _check(tx: Transaction, account_id: str, wanted: Wanted, count: int) -> None:
+    """Raise unless the account may have so many more of these."""
     _check_description(wanted.description)
     if wanted.addresses and wanted.count:
         raise errors.Conflict("parameter-conflict", parameter="secondaryPrivateIpAddressCount", other="privateIpAddressesSet")
-    if (tx.db.scalar(select(func.count()).where(Interface.account_id == subnet.account_id)) or 0) >= MOST_INTERFACES:
+    if (tx.db.scalar(_COUNT, {"account_id": account_id}) or 0) + count > MOST_INTERFACES:
         raise errors.LimitExceeded("interface-limit")
+
+
+def _new(
+    tx: Transaction, subnet: Subnet, vpc: Vpc, description: str, addresses: Sequence[str], holding: Sequence[SecurityGroup]
+) -> Interface:
     interface = Interface(
         id=ids.new("eni"),
         account_id=subnet.account_id,
         created_at=tx.now,
         subnet_id=subnet.id,
-        vpc=tx.db.scalars(select(Vpc).where(Vpc.id == subnet.vpc_id)).one(),
+        vpc=vpc,
         zone=subnet.zone,
         mac=_mac(),
-        description=wanted.description,
+        description=description,
+        source_dest_check=True,
         addresses=[],
         groups=[],
     )
     _hold(interface, holding)
+    _add_addresses(interface, subnet, addresses)
     tx.db.add(interface)
-    _give(tx, interface, subnet, (wanted.address,) if wanted.address else (), 0 if wanted.address else 1)
-    _give(tx, interface, subnet, wanted.addresses, wanted.count)
-    tx.db.flush()
     return interface
 
 
@@ -146,32 +169,55 @@ def unassign(tx: Transaction, account_id: str, interface_id: str, wanted: Sequen
 
 
 def _give(tx: Transaction, interface: Interface, subnet: Subnet, named: Sequence[str], count: int) -> list[InterfaceAddress]:
-    """Add addresses of the subnet: these, and so many of any. The first that an interface gets is its primary one."""
-    made = []
-    for text in dict.fromkeys(named):
-        _check_address(tx, subnet, text)
-        made.append(text)
-    if count > networks.room(subnet.cidr):
-        raise errors.LimitExceeded("subnet-full", subnet=subnet.id)
-    for _ in range(count):
-        address = networks.choose(
-            subnet.cidr,
-            lambda text: text in made or _taken(tx, subnet, text),
-            lambda: [*made, *tx.db.scalars(select(InterfaceAddress.address).where(InterfaceAddress.subnet_id == subnet.id))],
-            secrets.randbelow,
-        )
-        if address is None:
-            raise errors.LimitExceeded("subnet-full", subnet=subnet.id)
-        made.append(address)
+    """Add secondary addresses of the subnet: these, and so many of any."""
+    rows = _add_addresses(interface, subnet, [*_checked(tx, subnet, named), *_free(tx, subnet, count, named)])
+    tx.db.flush()
+    return rows
+
+
+def _add_addresses(interface: Interface, subnet: Subnet, addresses: Sequence[str]) -> list[InterfaceAddress]:
+    """The first that an interface gets is its primary one."""
     rows = [
         InterfaceAddress(subnet_id=subnet.id, address=address, primary=not interface.addresses and place == 0)
-        for place, address in enumerate(made)
+        for place, address in enumerate(addresses)
     ]
     for row in rows:
         set_committed_value(row, "elastic", None)
     interface.addresses.extend(rows)
-    tx.db.flush()
     return rows
+
+
+def _choose(tx: Transaction, subnet: Subnet, wanted: Wanted, count: int) -> list[list[str]]:
+    """The addresses of so many interfaces, each with its primary one first."""
+    named = _checked(tx, subnet, [*([wanted.address] if wanted.address else ()), *wanted.addresses])
+    each = wanted.count if wanted.address else 1 + wanted.count
+    free = iter(_free(tx, subnet, each * count, named))
+    chosen = [list(itertools.islice(free, each)) for _ in range(count)]
+    return [[*named, *more] if wanted.address else [*more[:1], *named, *more[1:]] for more in chosen]
+
+
+def _checked(tx: Transaction, subnet: Subnet, named: Sequence[str]) -> list[str]:
+    unique = list(dict.fromkeys(named))
+    for text in unique:
+        _check_address(tx, subnet, text)
+    return unique
+
+
+def _free(tx: Transaction, subnet: Subnet, count: int, besides: Sequence[str]) -> list[str]:
+    """So many addresses that the subnet can give, none of them `besides`."""
+    if not count:
+        return []
+    given = select(InterfaceAddress.address).where(InterfaceAddress.subnet_id == subnet.id)
+
+    def taken(drawn: Sequence[str]) -> Iterator[str]:
+        yield from besides
+        for start in range(0, len(drawn), _ROWS):
+            yield from tx.db.scalars(given.where(InterfaceAddress.address.in_(drawn[start : start + _ROWS])))
+
+    found = networks.choose(subnet.cidr, count, taken, lambda: [*besides, *tx.db.scalars(given)], secrets.randbelow)
+    if len(found) < count:
+        raise errors.LimitExceeded("subnet-full", subnet=subnet.id)
+    return found
 
 
 def _check_address(tx: Transaction, subnet: Subnet, text: str) -> None:
@@ -322,13 +368,19 @@ def detach(tx: Transaction, account_id: str, attachment_id: str) -> None:
 def _join(
     tx: Transaction, interface: Interface, instance: Instance, index: int, *, delete_on_termination: bool, state: str
 ) -> None:
+    _place(tx, interface, instance, index, delete_on_termination=delete_on_termination, state=state)
+    tx.db.flush()
+
+
+def _place(
+    tx: Transaction, interface: Interface, instance: Instance, index: int, *, delete_on_termination: bool, state: str
+) -> None:
     interface.instance_id = instance.id
     interface.attachment_id = ids.new("eni-attach")
     interface.device_index = index
     interface.delete_on_termination = delete_on_termination
     interface.attachment_state = state
     interface.attach_time = tx.now
-    tx.db.flush()
     changed(tx, interface)
 
 
@@ -379,11 +431,27 @@ class Wish:
 
 
 @dataclass(frozen=True)
+class Understood:
+    """A card with what it names: `interface` is the one that there is, and `holding` are the groups of one that is made."""
+
+    card: Card
+    subnet: Subnet
+    vpc: Vpc
+    holding: tuple[SecurityGroup, ...] = ()
+    interface: Interface | None = None
+
+    @property
+    def goes(self) -> bool:
+        """Whether it goes with the instance."""
+        return self.interface is None if self.card.delete_on_termination is None else self.card.delete_on_termination
+
+
+@dataclass(frozen=True)
 class Network:
-    """A wish that has been understood: the zone it leads to, and each card with what it names."""
+    """A wish that has been understood: the zone it leads to, and its cards."""
 
     zone: str
-    cards: tuple[tuple[Card, Subnet, tuple[SecurityGroup, ...], Interface | None], ...] = field(repr=False)
+    cards: tuple[Understood, ...] = field(repr=False)
 
 
 def resolve(
@@ -402,21 +470,21 @@ def resolve(
     if any(1 + len(card.addresses) + card.count > addresses for card in cards):
         raise errors.LimitExceeded("private-address-limit")
     resolved = tuple(_resolve(tx, account_id, card) for card in cards)
-    home = resolved[0][1].zone
-    for _, subnet, _, _ in resolved:
-        if subnet.zone != home:
-            raise errors.Conflict("interface-other-zone")
+    home = resolved[0].subnet.zone
+    if any(row.subnet.zone != home for row in resolved):
+        raise errors.Conflict("interface-other-zone")
     if zone is not None and zone != home:
-        raise errors.Invalid("zone-not-subnets", zone=zone, subnet=resolved[0][1].id, other=home)
+        raise errors.Invalid("zone-not-subnets", zone=zone, subnet=resolved[0].subnet.id, other=home)
     return Network(home, resolved)
 
 
 def room(network: Network) -> int:
     """How many instances more with these cards the subnets have addresses for."""
     needed: dict[str, int] = {}
-    for card, subnet, _, _ in network.cards:
-        needed[subnet.id] = needed.get(subnet.id, 0) + (0 if card.interface_id else 1 + len(card.addresses) + card.count)
-    subnets = {subnet.id: subnet for _, subnet, _, _ in network.cards}
+    for row in network.cards:
+        more = 0 if row.interface else 1 + len(row.card.addresses) + row.card.count
+        needed[row.subnet.id] = needed.get(row.subnet.id, 0) + more
+    subnets = {row.subnet.id: row.subnet for row in network.cards}
     rooms = ((networks.room(subnet.cidr) - subnet.taken) // needed[id] for id, subnet in subnets.items() if needed[id])
     return min(rooms, default=1)
 
@@ -424,11 +492,11 @@ def room(network: Network) -> int:
 def _cards(tx: Transaction, account_id: str, wish: Wish, zone: str | None, zones: Sequence[str]) -> tuple[Card, ...]:
     """The cards asked for, the first one at index 0; each new one knows its subnet and its groups."""
     if not wish.cards:
-        subnet = _subnet(tx, account_id, wish.subnet_id, zone, zones)
-        if wish.group_names and not _is_default(tx, subnet.vpc_id):
+        subnet_id = wish.subnet_id or _default_subnet(tx, account_id, zone, zones)
+        if wish.group_names and wish.subnet_id and not _is_default(tx, account_id, wish.subnet_id):
             raise errors.Conflict("parameter-conflict", parameter="groupName", other="subnet")
         named = [group.id for group in groups.named(tx, account_id, wish.group_names)]
-        return (Card(0, subnet_id=subnet.id, address=wish.address, group_ids=(*wish.group_ids, *named)),)
+        return (Card(0, subnet_id=subnet_id, address=wish.address, group_ids=(*wish.group_ids, *named)),)
     if wish.subnet_id is not None:
         raise errors.Conflict("interfaces-and", what="an instance-level subnet ID")
     if wish.group_ids or wish.group_names:
@@ -443,58 +511,69 @@ def _cards(tx: Transaction, account_id: str, wish: Wish, zone: str | None, zones
     made = []
     for card in cards:
         if card.interface_id is None and card.subnet_id is None:
-            card = Card(**(vars(card) | {"subnet_id": _subnet(tx, account_id, None, zone, zones).id}))
+            card = replace(card, subnet_id=_default_subnet(tx, account_id, zone, zones))
         made.append(card)
     return tuple(made)
 
 
-def _resolve(tx: Transaction, account_id: str, card: Card) -> tuple[Card, Subnet, tuple[SecurityGroup, ...], Interface | None]:
+def _resolve(tx: Transaction, account_id: str, card: Card) -> Understood:
     if card.interface_id is not None:
         if card.subnet_id or card.group_ids or card.address or card.addresses or card.count:
             raise errors.Conflict("interface-existing")
         interface = lookup.one(tx, Interface, "eni", account_id, card.interface_id)
         if interface.instance_id is not None:
             raise errors.InUse("interface-attached", interface=interface.id)
-        return card, lookup.one(tx, Subnet, "subnet", account_id, interface.subnet_id), (), interface
+        return Understood(card, lookup.one(tx, Subnet, "subnet", account_id, interface.subnet_id), interface.vpc, (), interface)
     subnet = lookup.one(tx, Subnet, "subnet", account_id, card.subnet_id or "")
-    return card, subnet, tuple(_groups(tx, account_id, subnet.vpc_id, subnet.id, card.group_ids)), None
+    vpc = lookup.one(tx, Vpc, "vpc", account_id, subnet.vpc_id)
+    return Understood(card, subnet, vpc, tuple(_groups(tx, account_id, vpc.id, subnet.id, card.group_ids)))
 
 
-def _subnet(tx: Transaction, account_id: str, subnet_id: str | None, zone: str | None, zones: Sequence[str]) -> Subnet:
-    """The subnet named, or the default one: of the zone, else of the first zone that has one."""
-    if subnet_id is not None:
-        return lookup.one(tx, Subnet, "subnet", account_id, subnet_id)
+def _default_subnet(tx: Transaction, account_id: str, zone: str | None, zones: Sequence[str]) -> str:
+    """The default subnet: of the zone, else of the first zone that has one."""
+    found: dict[str, str] = dict(tx.db.execute(_DEFAULTS, {"account_id": account_id}).all())
+    named = next((found[name] for name in ((zone,) if zone else zones) if name in found), None)
+    if named is not None:
+        return named
     vpc = groups.default_vpc(tx, account_id)
     if vpc is None:
         raise errors.Missing("no-default-vpc")
-    found = {row.zone: row for row in tx.db.scalars(select(Subnet).where(Subnet.vpc_id == vpc.id, Subnet.is_default))}
     if zone is not None:
-        if zone not in found:
-            raise errors.Invalid("no-default-subnet", zone=zone)
-        return found[zone]
-    subnet = next((found[name] for name in zones if name in found), None)
-    if subnet is None:
-        raise errors.Missing("no-default-subnets", vpc=vpc.id)
-    return subnet
+        raise errors.Invalid("no-default-subnet", zone=zone)
+    raise errors.Missing("no-default-subnets", vpc=vpc.id)
 
 
-def _is_default(tx: Transaction, vpc_id: str) -> bool:
-    return tx.db.scalar(select(Vpc.is_default).where(Vpc.id == vpc_id)) is True
+def _is_default(tx: Transaction, account_id: str, subnet_id: str) -> bool:
+    """Whether a subnet is of the default VPC."""
+    subnet = lookup.one(tx, Subnet, "subnet", account_id, subnet_id)
+    return tx.db.scalar(select(Vpc.is_default).where(Vpc.id == subnet.vpc_id)) is True
 
 
-def launch(tx: Transaction, network: Network, instance: Instance) -> None:
-    """Give an instance that is being launched its interfaces."""
-    there = []
-    for card, subnet, holding, interface in network.cards:
-        keep = card.delete_on_termination if card.delete_on_termination is not None else interface is None
-        if interface is None:
-            wanted = Wanted(subnet.id, card.address, card.addresses, card.count, description=card.description)
-            interface = _add(tx, subnet, wanted, holding)
-        _join(tx, interface, instance, card.index, delete_on_termination=keep, state="attaching")
-        if card.interface_id is not None:
-            routes.moved(tx, interface)
-        there.append(interface)
-    set_committed_value(instance, "interfaces", there)
+def launch(tx: Transaction, network: Network, launched: Sequence[Instance]) -> None:
+    """Give instances that are being launched their interfaces. All that is new of them is written down at once."""
+    there: dict[str, list[Interface]] = {instance.id: [] for instance in launched}
+    for row in network.cards:
+        card, keep = row.card, row.goes
+        if row.interface is not None:
+            (instance,) = launched
+            _join(tx, row.interface, instance, card.index, delete_on_termination=keep, state="attaching")
+            routes.moved(tx, row.interface)
+            there[instance.id].append(row.interface)
+            continue
+        wanted = Wanted(row.subnet.id, card.address, card.addresses, card.count, description=card.description)
+        with tx.db.no_autoflush:
+            _check(tx, row.subnet.account_id, wanted, len(launched))
+            chosen = _choose(tx, row.subnet, wanted, len(launched))
+        for instance, addresses in zip(launched, chosen, strict=True):
+            interface = _new(tx, row.subnet, row.vpc, card.description, addresses, row.holding)
+            _place(tx, interface, instance, card.index, delete_on_termination=keep, state="attaching")
+            there[instance.id].append(interface)
+        tx.db.flush()  # the next card must find these addresses taken
+        names = {group.id: group.name for group in row.holding}
+        for group in (group for interfaces in there.values() for interface in interfaces for group in interface.groups):
+            set_committed_value(group, "group_name", names[group.group_id])
+    for instance in launched:
+        set_committed_value(instance, "interfaces", there[instance.id])
 
 
 def started(tx: Transaction, instance_id: str) -> None:

@@ -114,9 +114,7 @@ def take(tx: Transaction, account_id: str, volume_id: str, instance: Instance) -
     return volume
 
 
-def place(
-    tx: Transaction, volume: Volume, instance: Instance, device: str, *, delete_on_termination: bool, slot: int | None = None
-) -> Attachment:
+def place(tx: Transaction, volume: Volume, instance: Instance, device: str, *, delete_on_termination: bool) -> Attachment:
     """Write down that a volume belongs at an instance. Raises where the device name or the last slot is taken."""
     taken = list(tx.db.scalars(select(Attachment).where(Attachment.instance_id == instance.id)))
     scratch = [(disk["device"], disk["slot"]) for disk in instance.scratch]
@@ -124,12 +122,29 @@ def place(
         raise errors.InUse("device-in-use", device=device)
     if len(taken) >= MOST_ATTACHMENTS:
         raise errors.LimitExceeded("attachment-limit", instance=instance.id)
-    if slot is None:
-        used = {row.slot for row in taken} | {number for _, number in scratch}
-        root = bdm.is_root(device, instance.root_device_name)
-        if root and 0 in used:
-            raise errors.InUse("device-in-use", device=device)
-        slot = 0 if root else next(number for number in range(1, len(used) + 2) if number not in used)
+    used = {row.slot for row in taken} | {number for _, number in scratch}
+    root = bdm.is_root(device, instance.root_device_name)
+    if root and 0 in used:
+        raise errors.InUse("device-in-use", device=device)
+    slot = 0 if root else next(number for number in range(1, len(used) + 2) if number not in used)
+    attachment = _add_attachment(tx, volume, instance, device, slot, delete_on_termination)
+    tx.db.flush()
+    return attachment
+
+
+def launch(tx: Transaction, instance: Instance, disk: bdm.Volume) -> Attachment:
+    """Give an instance that is being launched one of its volumes. Device and slot are settled (`bdm.resolve`)."""
+    if disk.volume_id:
+        volume = take(tx, instance.account_id, disk.volume_id, instance)
+    else:
+        assert disk.shape is not None
+        volume = add(tx, instance.account_id, instance.zone, disk.shape, disk.snapshot_id, disk.encrypted)
+    return _add_attachment(tx, volume, instance, disk.device, disk.slot, disk.delete_on_termination)
+
+
+def _add_attachment(
+    tx: Transaction, volume: Volume, instance: Instance, device: str, slot: int, delete_on_termination: bool
+) -> Attachment:
     attachment = Attachment(
         volume_id=volume.id,
         instance_id=instance.id,
@@ -140,9 +155,9 @@ def place(
         state="attached" if instance.state == "stopped" else "attaching",
         attach_time=tx.now,
         wished_at=tx.now,
+        forced=False,
     )
     tx.db.add(attachment)
-    tx.db.flush()
     tx.touch(instance.id)
     return attachment
 

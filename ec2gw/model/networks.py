@@ -93,20 +93,31 @@ def usable(cidr: str, text: str) -> bool:
     return RESERVED - 1 <= place < network.num_addresses - 1
 
 
-def choose(cidr: str, taken: Callable[[str], bool], every: Callable[[], Iterable[str]], draw: Callable[[int], int]) -> str | None:
-    """A free address of a subnet, anywhere in it; None when it is full.
+def choose(
+    cidr: str,
+    count: int,
+    taken: Callable[[Sequence[str]], Iterable[str]],
+    every: Callable[[], Iterable[str]],
+    draw: Callable[[int], int],
+) -> list[str]:
+    """So many free addresses of a subnet, anywhere in it; fewer when it has no more.
 
-    `taken` tells of one address whether it is, `every` names all that are (asked only when the subnet is crowded), and `draw(n)`
+    `taken` tells which of some addresses are, `every` names all that are (asked only when the subnet is crowded), and `draw(n)`
     is a random number below n. An address that was given back is thus not given to the next who asks, as on EC2.
     """
-    first = int(IPv4Network(cidr).network_address) + RESERVED - 1
+    first, size = int(IPv4Network(cidr).network_address) + RESERVED - 1, room(cidr)
+    found: dict[str, None] = {}
     for _ in range(_TRIES):
-        found = str(IPv4Address(first + draw(room(cidr))))
-        if not taken(found):
-            return found
-    used = {int(IPv4Address(text)) for text in every()}
-    free = [number for number in range(first, first + room(cidr)) if number not in used]
-    return str(IPv4Address(free[draw(len(free))])) if free else None
+        drawn = dict.fromkeys(str(IPv4Address(first + draw(size))) for _ in range(count - len(found)))
+        used = {*found, *taken(list(drawn))}
+        found |= {address: None for address in drawn if address not in used}
+        if len(found) == count:
+            return list(found)
+    crowd = {int(IPv4Address(text)) for text in (*found, *every())}
+    free = [number for number in range(first, first + size) if number not in crowd]
+    while free and len(found) < count:
+        found[str(IPv4Address(free.pop(draw(len(free)))))] = None
+    return list(found)
 
 
 # -- names --------------------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ MOST_LINE = 64 * 1024  # a GET may carry user data, of 16 KiB before base64
 MOST_HEADER = 16 * 1024
 RECEIVE_PATIENCE = 30.0  # seconds a client has to send its body
 SETTLE_PATIENCE = 10.0  # seconds an answer waits for the engine
-LOOKERS, WRITERS, WAITERS = 8, 2, 32
+LOOKERS, WRITERS, WAITERS = 8, 16, 32
 
 _log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")

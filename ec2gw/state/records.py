@@ -175,7 +175,7 @@ class Image(Listed, Record):
     launched_at: Mapped[datetime | None]
     options: Mapped[dict[str, Any]]
     permissions: Mapped[list[Permission]] = relationship(
-        primaryjoin="Image.id == foreign(Permission.resource_id)", viewonly=True, order_by="Permission.grantee", lazy="selectin"
+        primaryjoin="Image.id == foreign(Permission.resource_id)", viewonly=True, order_by="Permission.grantee"
     )
 
 

@@ -1,7 +1,8 @@
 """The one place that opens transactions. It must not know what is in them.
 
 SQLite has one writer; PostgreSQL is given one too (an advisory lock), so a check and the write that rests on it are never torn
-apart by another request, on either.
+apart by another request, on either. Writes that wait for each other anyway are committed together, each in a savepoint of its
+own: one flush to the disk for all, and nobody is answered before it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy
 from sqlalchemy import event, text
@@ -20,6 +22,7 @@ from sqlalchemy.orm import Session
 from ec2gw.state import journal
 
 WRITER_LOCK = 0xEC2  # the advisory lock's number on PostgreSQL
+TOGETHER = 16  # writes in one commit, at most
 
 
 @dataclass
@@ -33,6 +36,39 @@ class Transaction:
     def touch(self, *ids: str) -> None:
         """Have the engine look at these records once the transaction is committed."""
         self.touched.update(ids)
+
+
+class _Batch:
+    """Writes that are committed together, one after the other on one connection; all by whoever holds the writer's lock."""
+
+    def __init__(self, connection: sqlalchemy.Connection) -> None:
+        self.connection = connection
+        self.members = 0
+        self._over = threading.Event()
+        self._failure: Exception | None = None
+
+    def lives(self) -> bool:
+        """Whether its transaction is still open. SQLite gives a whole one up where the disk fails it, savepoints and all."""
+        inner: Any = self.connection.connection.driver_connection if not self.connection.invalidated else None
+        return bool(getattr(inner, "in_transaction", inner is not None))
+
+    def commit(self) -> None:
+        """Commit for all members, or for none."""
+        try:
+            with self.connection:
+                if not self.lives():
+                    raise sqlalchemy.exc.InvalidRequestError("the transaction ended before its commit")
+                self.connection.commit()
+        except Exception as problem:
+            self._failure = problem
+        finally:
+            self._over.set()
+
+    def wait(self) -> None:
+        """Until it is committed. Raises what kept it from that."""
+        self._over.wait()
+        if self._failure is not None:
+            raise self._failure
 
 
 class Database:
@@ -52,6 +88,9 @@ class Database:
         else:
             self.engine = sqlalchemy.create_engine(self.url, pool_size=16, hide_parameters=True, pool_pre_ping=True)
         self._writer = threading.Lock()  # queue here, fairly and without busy time-outs, rather than inside SQLite
+        self._batch: _Batch | None = None  # what is open; whoever has the lock may join it
+        self._counting = threading.Lock()
+        self._queue = 0  # how many wait for the lock
         self._listener: Callable[[set[str]], None] = lambda ids: None
 
     def on_commit(self, listener: Callable[[set[str]], None]) -> None:
@@ -70,18 +109,53 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A change: committed whole when the block ends, rolled back whole when it raises."""
-        with self._writer, Session(self.engine) as session:
-            if self.sqlite:
-                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
-            else:
-                session.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": WRITER_LOCK})
-            transaction = Transaction(session, self.clock())
-            yield transaction
-            journal.close(session)
-            session.commit()
+        """A change: committed whole when the block ends, rolled back whole when it raises.
+
+        Even who raises waits for the commit: a refusal may rest on what was written just before.
+        """
+        batch = None
+        try:
+            with self._turn():
+                batch = self._batch = self._batch or self._begin()
+                try:
+                    with Session(batch.connection, join_transaction_mode="create_savepoint") as session:
+                        transaction = Transaction(session, self.clock())
+                        yield transaction
+                        journal.close(session)
+                        session.commit()
+                finally:
+                    batch.members += 1
+                    # Whoever waits joins this batch, and commits it for those before.
+                    if not self._queue or batch.members >= TOGETHER or not batch.lives():
+                        self._batch = None
+                        batch.commit()
+        finally:
+            if batch is not None:
+                batch.wait()
         if transaction.touched:
             self._listener(transaction.touched)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The one writer's turn."""
+        with self._counting:
+            self._queue += 1
+        with self._writer:
+            with self._counting:
+                self._queue -= 1
+            yield
+
+    def _begin(self) -> _Batch:
+        connection = self.engine.connect()
+        try:
+            if self.sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": WRITER_LOCK})
+        except BaseException:
+            connection.close()
+            raise
+        return _Batch(connection)
 
     def close(self) -> None:
         """Let go of every connection."""

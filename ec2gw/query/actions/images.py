@@ -6,6 +6,7 @@ import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_
+from sqlalchemy.orm import selectinload
 
 from ec2gw.cloud import images, permissions, snapshots, tags
 from ec2gw.model import bdm, errors
@@ -70,6 +71,7 @@ IMAGES = describe.Listing(
     result="Images",
     ids="ImageIds",
     view=view,
+    eager=(selectinload(records.Image.permissions),),
     filters={
         "architecture": "Architecture",
         "block-device-mapping.delete-on-termination": "BlockDeviceMappings[].Ebs.DeleteOnTermination",

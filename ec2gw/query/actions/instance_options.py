@@ -154,8 +154,9 @@ def _check_metadata(said: Mapping[str, Any], words: Mapping[str, tuple[str, ...]
 
 def _metadata_defaults(call: Call) -> dict[str, Any]:
     """What the account has chosen; members it has no preference for are not there."""
-    chosen = {name: settings.get(call.tx, call.account_id, f"instance-metadata-{name}", "") for name in _DEFAULTS}
-    said: dict[str, Any] = {name: value for name, value in chosen.items() if value}
+    names = {f"instance-metadata-{name}": name for name in _DEFAULTS}
+    chosen = settings.several(call.tx, call.account_id, names)
+    said: dict[str, Any] = {names[key]: value for key, value in chosen.items() if value}
     if "HttpPutResponseHopLimit" in said:
         said["HttpPutResponseHopLimit"] = int(said["HttpPutResponseHopLimit"])
     return said
