@@ -564,14 +564,14 @@ def launch(tx: Transaction, network: Network, launched: Sequence[Instance]) -> N
         with tx.db.no_autoflush:
             _check(tx, row.subnet.account_id, wanted, len(launched))
             chosen = _choose(tx, row.subnet, wanted, len(launched))
-        for instance, addresses in zip(launched, chosen, strict=True):
-            interface = _new(tx, row.subnet, row.vpc, card.description, addresses, row.holding)
+        made = [_new(tx, row.subnet, row.vpc, card.description, addresses, row.holding) for addresses in chosen]
+        for instance, interface in zip(launched, made, strict=True):
             _place(tx, interface, instance, card.index, delete_on_termination=keep, state="attaching")
             there[instance.id].append(interface)
         tx.db.flush()  # the next card must find these addresses taken
         names = {group.id: group.name for group in row.holding}
-        for group in (group for interfaces in there.values() for interface in interfaces for group in interface.groups):
-            set_committed_value(group, "group_name", names[group.group_id])
+        for held in (held for interface in made for held in interface.groups):
+            set_committed_value(held, "group_name", names[held.group_id])  # the flush has forgotten it
     for instance in launched:
         set_committed_value(instance, "interfaces", there[instance.id])
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import datetime
 import email.utils
+import functools
 import hashlib
 import hmac
 import itertools
@@ -38,7 +39,14 @@ class Raw:
 
     def header(self, name: str) -> list[str]:
         """All values of a header, by its lower-case name."""
-        return [value for key, value in self.headers if key.lower() == name]
+        return self._by_name.get(name, [])
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, value in self.headers:
+            found.setdefault(name.lower(), []).append(value)
+        return found
 
     @property
     def path(self) -> str:
@@ -173,7 +181,7 @@ def _v4_header_date(raw: Raw, signed_headers: str) -> tuple[str, datetime.dateti
 def _basic_time(text: str) -> datetime.datetime:
     if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", text):
         try:
-            return datetime.datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
+            return datetime.datetime.fromisoformat(text)
         except ValueError:
             pass
     raise _incomplete("Date must be in ISO-8601 'basic format'.")
