@@ -56,9 +56,13 @@ class _Batch:
         """Commit for all members, or for none."""
         try:
             with self.connection:
-                if not self.lives():
-                    raise sqlalchemy.exc.InvalidRequestError("the transaction ended before its commit")
-                self.connection.commit()
+                try:
+                    if not self.lives():
+                        raise sqlalchemy.exc.InvalidRequestError("the transaction ended before its commit")
+                    self.connection.commit()
+                except Exception:
+                    self.connection.invalidate()  # whatever state it is in now, nobody is to have it again
+                    raise
         except Exception as problem:
             self._failure = problem
         finally:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 from sqlalchemy import func, select
 
 from ec2gw.state import migrate
@@ -116,3 +118,126 @@ def test_a_look_is_of_one_moment(database: Database) -> None:
             writing.db.add(account(2))
         assert tx.db.scalar(select(func.count()).select_from(Account)) == before == 1
     assert count(database) == 2
+
+
+class Crowd:
+    """Writers that queue behind one that is held up, in order; what each got."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._threads: list[threading.Thread] = []
+        self.got: dict[int, Exception | None] = {}
+        self.commits = 0
+        sqlalchemy.event.listen(database.engine, "commit", self._count)
+
+    def _count(self, _connection: object) -> None:
+        self.commits += 1
+
+    def __enter__(self) -> Crowd:
+        self._first = threading.Event()
+        self._begin(0, lambda: self._first.wait(30))
+        return self
+
+    def join(self, number: int, then: Callable[[], object] = lambda: None) -> None:
+        """Another writer queues: it adds the account of that number, and does this."""
+        self._begin(number, then)
+
+    def _begin(self, number: int, then: Callable[[], object]) -> None:
+        queued = self._database._queue
+
+        def write() -> None:
+            try:
+                with self._database.write() as tx:
+                    tx.db.add(account(number))
+                    tx.db.flush()
+                    then()
+                self.got[number] = None
+            except Exception as problem:
+                self.got[number] = problem
+
+        self._threads.append(threading.Thread(target=write))
+        self._threads[-1].start()
+        until(lambda: number == 0 and self._database._writer.locked() or self._database._queue == queued + 1)
+
+    def __exit__(self, *_: object) -> None:
+        self._first.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def names(database: Database) -> set[str]:
+    with database.read() as tx:
+        return set(tx.db.scalars(select(Account.name)))
+
+
+def test_writes_that_queue_are_committed_together_and_one_that_fails_takes_no_other_with_it(database: Database) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with Crowd(database) as crowd:
+        for number in range(1, 6):
+            crowd.join(number, fail if number in (2, 5) else lambda: None)
+    assert crowd.commits == 1
+    assert names(database) == {f"number {number}" for number in (0, 1, 3, 4)}
+    assert {number for number, problem in crowd.got.items() if isinstance(problem, ZeroDivisionError)} == {2, 5}
+    assert [crowd.got[number] for number in (0, 1, 3, 4)] == [None] * 4
+
+
+def test_a_statement_that_the_database_refuses_takes_no_other_with_it(database: Database) -> None:
+    with Crowd(database) as crowd:
+        crowd.join(1)
+        crowd.join(2, lambda: None)
+        crowd._begin(1, lambda: None)  # the same key again
+        crowd.join(3)
+    assert names(database) == {f"number {number}" for number in range(4)}
+    assert crowd.commits == 1
+
+
+def test_nobody_goes_on_before_the_commit(database: Database) -> None:
+    seen: list[tuple[int, int]] = []
+    with Crowd(database) as crowd:
+        for number in range(1, 4):
+            crowd.join(number, lambda: seen.append((len(crowd.got), count(database))))
+    assert seen == [(0, 0)] * 3, "who has written waits, and others see nothing of it"
+
+
+def test_a_commit_that_fails_fails_for_all_and_the_next_is_well(database: Database) -> None:
+    def fail(_connection: object) -> None:
+        raise OSError("no space left on device")
+
+    sqlalchemy.event.listen(database.engine, "commit", fail)
+    with Crowd(database) as crowd:
+        crowd.join(1)
+        crowd.join(2)
+    sqlalchemy.event.remove(database.engine, "commit", fail)
+    assert all(isinstance(crowd.got[number], OSError) for number in range(3))
+    assert count(database) == 0
+    with database.write() as tx:
+        tx.db.add(account(9))
+    assert count(database) == 1
+
+
+def test_a_transaction_that_the_database_gave_up_is_no_commit(database: Database) -> None:
+    """As SQLite does where the disk is full: what was written before in the same batch is gone, and its writers are told."""
+    with Crowd(database) as crowd:
+        crowd.join(1)
+        crowd.join(2, lambda: _give_up(database))
+        crowd.join(3)
+    assert crowd.got[0] is not None and crowd.got[1] is not None and crowd.got[2] is not None
+    assert crowd.got[3] is None
+    assert names(database) == {"number 3"}
+
+
+def _give_up(database: Database) -> None:
+    assert database._batch is not None
+    inner = database._batch.connection.connection.driver_connection
+    assert inner is not None
+    inner.execute("ROLLBACK") if database.sqlite else inner.close()
+    raise OSError("the disk is full")
