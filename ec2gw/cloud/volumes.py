@@ -114,7 +114,9 @@ def take(tx: Transaction, account_id: str, volume_id: str, instance: Instance) -
     return volume
 
 
-def place(tx: Transaction, volume: Volume, instance: Instance, device: str, *, delete_on_termination: bool) -> Attachment:
+def place(
+    tx: Transaction, volume: Volume, instance: Instance, device: str, *, delete_on_termination: bool, slot: int | None = None
+) -> Attachment:
     """Write down that a volume belongs at an instance. Raises where the device name or the last slot is taken."""
     taken = list(tx.db.scalars(select(Attachment).where(Attachment.instance_id == instance.id)))
     scratch = [(disk["device"], disk["slot"]) for disk in instance.scratch]
@@ -122,11 +124,12 @@ def place(tx: Transaction, volume: Volume, instance: Instance, device: str, *, d
         raise errors.InUse("device-in-use", device=device)
     if len(taken) >= MOST_ATTACHMENTS:
         raise errors.LimitExceeded("attachment-limit", instance=instance.id)
-    used = {row.slot for row in taken} | {number for _, number in scratch}
-    root = bdm.is_root(device, instance.root_device_name)
-    if root and 0 in used:
-        raise errors.InUse("device-in-use", device=device)
-    slot = 0 if root else next(number for number in range(1, len(used) + 2) if number not in used)
+    if slot is None:
+        used = {row.slot for row in taken} | {number for _, number in scratch}
+        root = bdm.is_root(device, instance.root_device_name)
+        if root and 0 in used:
+            raise errors.InUse("device-in-use", device=device)
+        slot = 0 if root else next(number for number in range(1, len(used) + 2) if number not in used)
     attachment = _add_attachment(tx, volume, instance, device, slot, delete_on_termination)
     tx.db.flush()
     return attachment

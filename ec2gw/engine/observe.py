@@ -102,9 +102,11 @@ class Instance:
 Seen = Volume | Snapshot | Image | Instance
 
 # Built once, and of columns alone: a record is looked at several times for each thing that becomes of it.
-_VOLUMES, _MODIFICATIONS, _SNAPSHOTS, _INSTANCES, _ATTACHMENTS = (
-    record.__table__.c
-    for record in (records.Volume, records.VolumeModification, records.Snapshot, records.Instance, records.Attachment)
+_VOLUMES, _MODIFICATIONS, _ATTACHMENTS = (
+    record.__table__.c for record in (records.Volume, records.VolumeModification, records.Attachment)
+)
+_SNAPSHOTS, _INSTANCES, _REPLACEMENTS = (
+    record.__table__.c for record in (records.Snapshot, records.Instance, records.RootReplacement)
 )
 _UNCUT = (_SNAPSHOTS.state == "pending") & _SNAPSHOTS.cut.is_(False)
 _VOLUME = (
@@ -124,6 +126,7 @@ _INSTANCE = select(
     *(_INSTANCES[name] for name in ("state", "boots", "ran", "wished_at", "grace", "ended_at")),
     *(_INSTANCES[name] for name in ("type", "zone", "cores", "threads", "scratch")),
     exists().where(_SNAPSHOTS.at_rest_of == _INSTANCES.id, _UNCUT).label("uncut"),
+    exists().where(_REPLACEMENTS.instance_id == _INSTANCES.id).label("replaced"),
 ).where(_INSTANCES.id == bindparam("id"))
 _ATTACHED = (
     select(*_ATTACHMENTS, _VOLUMES.zone, _VOLUMES.state.label("volume_state"))
@@ -229,7 +232,7 @@ def _instance(tx: Transaction, id: str) -> Instance | None:
         attached=attached,
         scratch=scratch,
         uncut=row.uncut,
-        replacement=_replacement(tx, id, {a.place.disk for a in attached}),
+        replacement=_replacement(tx, id, {a.place.disk for a in attached}) if row.replaced else None,
     )
 
 
