@@ -38,7 +38,7 @@ setup(
     ],
     extras_require={
         # Compiled against the host's libvirt: it needs the packages libvirt-dev, pkg-config, gcc and python3-dev.
-        "libvirt": ["libvirt-python>=9"],
+        "libvirt": ["libvirt-python>=9", "pillow>=10"],
         "postgres": POSTGRES,
         "docs": ["mkdocs-material>=9.5"],
         "test": [
@@ -46,6 +46,7 @@ setup(
             "boto==2.49.0",
             "hypothesis>=6.100",
             "moto[ec2,server]>=5",
+            "pillow>=10",
             "pytest>=8.1",
             "pytest-timeout>=2.3",
             "time-machine>=2.14",

@@ -171,6 +171,12 @@ class Hypervisor(Protocol):
     def console(self, name: str) -> bytes:
         """The newest 64 KiB of the serial console since the machine was first started; empty when there is none."""
 
+    def screenshot(self, name: str, *, wake: bool = False) -> bytes | None:
+        """What the screen of a running machine shows, as a JPEG; None where it has no screen. `wake`: press a key before.
+
+        Raises HostError when it does not run.
+        """
+
     def hints(self, listener: Callable[[str], None]) -> None:
         """Call `listener(name)` from any thread when something happened to a machine. A hint may be lost or come twice."""
 

@@ -153,6 +153,11 @@ class Hypervisor:
         machine = self._machines.get(name)
         return b"" if machine is None else machine.console.encode()
 
+    def screenshot(self, name: str, *, wake: bool = False) -> bytes | None:
+        if self._running(name) is None:
+            raise ports.HostError(f"{name} does not run; it shows nothing")
+        return None
+
     def hints(self, listener: Callable[[str], None]) -> None:
         self._listeners.append(listener)
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from ec2gw.cloud import images, interfaces, lookup, placement, root_volumes, volumes
 from ec2gw.model import bdm, errors, ids, instance_types, lifecycle
 from ec2gw.state import records
-from ec2gw.state.records import Attachment, Console, Image, Instance, KeyPair, PlacementGroup, Volume
+from ec2gw.state.records import Attachment, Console, Image, Instance, KeyPair, PlacementGroup, Screen, Volume
 from ec2gw.state.session import Transaction
 
 MOST_AT_ONCE = 1_000  # instances of one launch
@@ -355,9 +355,9 @@ def forget(tx: Transaction, instance_id: str) -> None:
     """The last trace of a terminated instance goes, about an hour after its end (API_DescribeInstances)."""
     row = _row(tx, instance_id)
     if row and row.state == "terminated":
-        console = tx.db.get(Console, instance_id)
-        if console:
-            tx.db.delete(console)
+        for seen in (tx.db.get(Console, instance_id), tx.db.get(Screen, instance_id)):
+            if seen:
+                tx.db.delete(seen)
         root_volumes.forget(tx, instance_id)
         records.forget_tags(tx.db, instance_id)
         tx.db.delete(row)
@@ -366,6 +366,18 @@ def forget(tx: Transaction, instance_id: str) -> None:
 def heard(tx: Transaction, instance_id: str, text: bytes) -> None:
     """The newest console text."""
     tx.db.merge(Console(instance_id=instance_id, text=text, seen_at=tx.now))
+
+
+def saw(tx: Transaction, instance_id: str, picture: bytes | None) -> None:
+    """What the screen shows now; None where there is no screen."""
+    tx.db.merge(Screen(instance_id=instance_id, picture=picture))
+
+
+def sees_nothing(tx: Transaction, instance_id: str) -> None:
+    """The screen cannot be seen, and an old picture of it would be taken for what it shows now."""
+    screen = tx.db.get(Screen, instance_id)
+    if screen:
+        tx.db.delete(screen)
 
 
 def _row(tx: Transaction, instance_id: str) -> Instance | None:

@@ -114,6 +114,13 @@ class Engine:
         except HostError as trouble:
             log.warning("console not read", instance=instance_id, error=str(trouble))
 
+    def refresh_screen(self, instance_id: str, wake: bool) -> None:
+        """Write down what an instance's screen shows. Host trouble leaves no picture."""
+        try:
+            self._performer.watch(instance_id, wake=wake)
+        except HostError as trouble:
+            log.warning("screen not seen", instance=instance_id, error=str(trouble))
+
     # -- the queue ----------------------------------------------------------------------------------------------------------
 
     def _put(self, id: str, pause: float) -> None:

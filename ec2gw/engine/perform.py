@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from ec2gw.backend.ports import Disk, Hypervisor, Machine, VolumeStore
+from ec2gw.backend.ports import Disk, HostError, Hypervisor, Machine, VolumeStore
 from ec2gw.cloud import images, instances, root_volumes, snapshots, volumes
 from ec2gw.engine import steps
 from ec2gw.engine.steps import Step
@@ -127,6 +127,17 @@ class Performer:
         text = self._hypervisor.console(instance)
         with self._database.write() as tx:
             instances.heard(tx, instance, text)
+
+    def watch(self, instance: str, *, wake: bool) -> None:
+        """Write down what an instance's screen shows. Raises ports.HostError, and then no picture is left."""
+        try:
+            picture = self._hypervisor.screenshot(instance, wake=wake)
+        except HostError:
+            with self._database.write() as tx:
+                instances.sees_nothing(tx, instance)
+            raise
+        with self._database.write() as tx:
+            instances.saw(tx, instance, picture)
 
     def _note(self, step: Step, fact: Callable[..., object], *words: object, **more: object) -> None:
         self._halfway(step)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from botocore import loaders, xform_name
 
@@ -133,7 +133,8 @@ class Region:
 class Call:
     """Who asks, when (`now`: aware, UTC), in which version, and the open transaction `tx` that the answer stands on.
 
-    `kept` gives what was written before to answers like this one, None where nothing is kept.
+    `kept` gives what was written before to answers like this one, None where nothing is kept. `fresh`: the engine has just looked
+    at what the action `refreshes`.
     """
 
     account_id: str
@@ -144,13 +145,27 @@ class Call:
     tx: Transaction = field(repr=False)
     settings: Region
     kept: Shelf | None = field(default=None, repr=False)
+    fresh: bool = False
+
+
+class Bell(Protocol):
+    """What this face knows of the engine."""
+
+    def wait(self, ids: Collection[str], timeout: float) -> bool:
+        """Block until nothing is left to do on these records, at most `timeout` seconds. True when it came to that."""
+
+    def refresh_console(self, instance_id: str) -> None:
+        """Block until the instance's console is read anew, which is the reading of a file."""
+
+    def refresh_screen(self, instance_id: str, wake: bool) -> None:
+        """Block until there is a new picture of the instance's screen; `wake`: a key is pressed before."""
 
 
 # -- The register of actions -------------------------------------------------------------------------------------------------
 
 Run = Callable[[Call, Request], Response]
 Refresh = Callable[[Call, Response], Response]
-Refreshes = Callable[[Request], str]
+Refreshes = Callable[["Bell", Request], None]
 Settles = Callable[[Response], Sequence[str]]
 
 
@@ -159,9 +174,9 @@ class Action:
     """An operation that this house does. `writes` is False for those that only look.
 
     `again` names the request's member that makes a repeat known (the idempotency token), None where there is none. A repeat is
-    answered with the first answer, brought up to date by `refresh` where there is one. `refreshes` names the record that the
-    engine is to look at before the action runs (a console read live); `settles` names the records that the engine must have seen
-    to before the answer leaves (a snapshot's moment).
+    answered with the first answer, brought up to date by `refresh` where there is one. `refreshes` has the
+    engine look at the host anew, after a first run that is to refuse what must be refused (a console read live); `settles` names
+    the records that the engine must have seen to before the answer leaves (a snapshot's moment).
     """
 
     name: str

@@ -459,6 +459,8 @@ ROWS = {
     "attributes-too-many": ("InvalidParameterCombination", "Fields for multiple attribute types specified"),
     "region-invalid": ("InvalidParameterValue", "Invalid region: [{region}]"),
     "zone-invalid": ("InvalidParameterValue", "Invalid availability zone: [{zone}]"),
+    "screen-absent": ("UnsupportedOperation", "The instance '{instance}' has no screen."),
+    "screen-unseen": ("Unavailable", "The screen of the instance '{instance}' cannot be seen now. Please try again later."),
     # root volume replacements
     "root-being-replaced": ("IncorrectState", "The root volume of the instance '{instance}' is being replaced."),
     "root-without-snapshot": (

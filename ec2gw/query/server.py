@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import prometheus_client
 import structlog
@@ -44,16 +44,6 @@ _KEY = select(_KEYS.secret, _KEYS.account_id, _KEYS.active).where(_KEYS.id == bi
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Bell(Protocol):
-    """What this face knows of the engine."""
-
-    def wait(self, ids: Collection[str], timeout: float) -> bool:
-        """Block until nothing is left to do on these records, at most `timeout` seconds. True when it came to that."""
-
-    def refresh_console(self, instance_id: str) -> None:
-        """Block until the instance's console is read anew, which is the reading of a file."""
-
-
 @dataclasses.dataclass(frozen=True)
 class _Heard:
     """A request understood: who signed it, and what is asked. `action` is None for what is not EC2's but STS's."""
@@ -81,7 +71,7 @@ class Server:
         database: Database,
         vault: Vault,
         region: api.Region,
-        bell: Bell | None = None,
+        bell: api.Bell | None = None,
         registry: prometheus_client.CollectorRegistry = prometheus_client.REGISTRY,
     ) -> None:
         actions.load()
@@ -171,20 +161,22 @@ class Server:
             return reply
         if action.refreshes is not None:
             # The first run has found the record to be the caller's own; the second shows what the engine has seen since.
-            await self._in(self._waiting, self._bell.refresh_console, action.refreshes(heard.request))
-            _, again = await self._in(self._looking, self._look, raw, request_id, notes)
+            await self._in(self._waiting, action.refreshes, self._bell, heard.request)
+            _, again = await self._in(self._looking, functools.partial(self._look, fresh=True), raw, request_id, notes)
             reply = again or reply
         if action.settles is not None:
             await self._in(self._waiting, self._settle, action.settles(reply.response))
         return reply
 
-    def _look(self, raw: signature.Raw, request_id: str, notes: dict[str, str | None]) -> tuple[_Heard, _Reply | None]:
+    def _look(
+        self, raw: signature.Raw, request_id: str, notes: dict[str, str | None], *, fresh: bool = False
+    ) -> tuple[_Heard, _Reply | None]:
         """What is asked; and the answer, in the same transaction, where it takes no writing. Raises faults."""
         with self._database.read() as tx:
             heard = self._hear(tx, raw, notes)
             if heard.action is None:
                 return heard, _Reply(sts.write(heard.signed, request_id), {})
-            return heard, None if heard.action.writes else self._perform(tx, heard, request_id)
+            return heard, None if heard.action.writes else self._perform(tx, heard, request_id, fresh)
 
     def _write(self, heard: _Heard, request_id: str) -> _Reply:
         """Run an action that writes. Its answer is written before the commit: who gets an error has changed nothing."""
@@ -216,12 +208,14 @@ class Server:
         key = db.execute(_KEY, {"id": access_key_id}).one_or_none()
         return signature.Credential(self._open(key.secret), key.account_id, active=key.active) if key else None
 
-    def _perform(self, tx: Transaction, heard: _Heard, request_id: str) -> _Reply:
+    def _perform(self, tx: Transaction, heard: _Heard, request_id: str, fresh: bool = False) -> _Reply:
         """Run the action and write its answer."""
         assert heard.action is not None
         account_id, name, request = heard.signed.account_id, heard.name, dict(heard.request)
         kept = None if heard.action.writes else self._fragments.shelf(tx, account_id, name, heard.version)
-        call = api.Call(account_id, heard.signed.access_key_id, self._region.name, heard.version, tx.now, tx, self._region, kept)
+        call = api.Call(
+            account_id, heard.signed.access_key_id, self._region.name, heard.version, tx.now, tx, self._region, kept, fresh
+        )
         try:
             if "NextToken" in request:
                 request["NextToken"] = tokens.unseal(self._paging_key, request["NextToken"], account_id, name, request)

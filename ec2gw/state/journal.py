@@ -27,6 +27,7 @@ _CONCERNS: Mapping[type[Record], tuple[str, ...]] = {
     records.Instance: ("id",),
     records.Volume: ("id",),
     records.Console: (),
+    records.Screen: (),
     networks.Interface: ("id", "instance_id"),
     networks.InterfaceAddress: ("interface_id",),
     networks.InterfaceGroup: ("interface_id",),

@@ -310,6 +310,14 @@ class Console(Record):
     seen_at: Mapped[datetime]
 
 
+class Screen(Record):
+    """The newest picture of an instance's screen, a JPEG; None where the machine has no screen."""
+
+    __tablename__ = "screen"
+    instance_id: Mapped[str] = mapped_column(primary_key=True)
+    picture: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
 class KeyPair(Listed, Record):
     __tablename__ = "key_pair"
     __table_args__ = (UniqueConstraint("account_id", "name"),)

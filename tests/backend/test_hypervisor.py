@@ -125,8 +125,12 @@ def test_the_power_button_ends_a_guest_that_listens(bench: Bench, tmp_path: Path
     bench.hypervisor.hints(heard.append)
     booted(bench, asked)
     heard.clear()
+    picture = bench.hypervisor.screenshot(asked.name, wake=True)
+    assert picture is not None and picture.startswith(b"\xff\xd8\xff") if bench.speaks else picture is None
     bench.hypervisor.press_power_button(asked.name)
     until(lambda: state(bench.hypervisor, asked.name) == "off")
+    with pytest.raises(ports.HostError):
+        bench.hypervisor.screenshot(asked.name)
     assert bench.hypervisor.observe(asked.name) == ports.Domain(asked.name, 1, "off", shutdown="guest")
     assert asked.name in heard
     bench.hypervisor.press_power_button(asked.name)

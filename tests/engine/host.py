@@ -134,6 +134,10 @@ class Host:
     def console(self, name: str) -> bytes:
         return b"hello"
 
+    def screenshot(self, name: str, *, wake: bool = False) -> bytes | None:
+        self._do("wake" if wake else "look", name)
+        return b"a picture"
+
     def hints(self, listener: Callable[[str], None]) -> None:
         self.listener = listener
 

@@ -18,7 +18,7 @@ from ec2gw.cloud import images, instances, snapshots, volumes
 from ec2gw.engine import loop, steps
 from ec2gw.engine.loop import Engine
 from ec2gw.model.bdm import Line
-from ec2gw.state.records import Console, Snapshot, Volume, VolumeModification
+from ec2gw.state.records import Console, Screen, Snapshot, Volume, VolumeModification
 from ec2gw.state.session import Database
 from tests.cloud.world import PATIENCE, ZONE, ZONES, World
 from tests.engine.host import Host
@@ -395,6 +395,23 @@ def test_the_console_is_written_down_and_host_trouble_leaves_the_last(world: Wor
         host.console = broken  # type: ignore[method-assign]
         engine.refresh_console(id)
         assert [row["text"] for row in world.rows(Console, instance_id=id)] == [b"hello"]
+
+
+def test_the_screen_is_written_down_and_host_trouble_leaves_no_picture(world: World, host: Host) -> None:
+    with running(world, host) as engine:
+        id = launched(world, host, engine)
+        for wake in (False, True):
+            engine.refresh_screen(id, wake)
+            assert ("wake" if wake else "look", id) in host.done
+            assert [row["picture"] for row in world.rows(Screen, instance_id=id)] == [b"a picture"]
+
+        def broken(name: str, *, wake: bool = False) -> bytes | None:
+            raise HostError("gone")
+
+        host.screenshot = broken  # type: ignore[method-assign]
+        for _ in range(2):
+            engine.refresh_screen(id, False)
+            assert world.rows(Screen) == []
 
 
 def instant(host: Host) -> list[tuple[str, str]]:

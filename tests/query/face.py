@@ -43,6 +43,10 @@ class Bell:
         self.refreshed.append(instance_id)
         self.work()
 
+    def refresh_screen(self, instance_id: str, wake: bool) -> None:
+        self.refreshed.append(f"{instance_id} {wake}")
+        self.work()
+
 
 @dataclass
 class Key:

@@ -98,7 +98,7 @@ def test_an_action_is_entered_under_the_models_name(register: dict[str, api.Acti
     def describe_vpcs(call: api.Call, req: api.Request) -> api.Response:
         return {}
 
-    @api.action(writes=False, refreshes=lambda req: str(req["InstanceId"]))
+    @api.action(writes=False, refreshes=lambda bell, req: bell.refresh_console(req["InstanceId"]))
     def enable_ebs_encryption_by_default(call: api.Call, req: api.Request) -> api.Response:
         return {}
 

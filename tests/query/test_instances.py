@@ -790,3 +790,36 @@ def test_the_flag_of_a_volume_in_the_old_form(shared: Shared) -> None:
     for wrong, code in (("/dev/sdz", "InvalidInstanceAttributeValue"), ("/dev/sda1=perhaps", "InvalidParameterValue")):
         said = {"InstanceId": id, "Attribute": "blockDeviceMapping", "Value": wrong}
         assert refusal(functools.partial(ec2.modify_instance_attribute, **said))[0] == code
+
+
+# -- the screen
+
+
+def test_a_screenshot(ec2: Any, face: Face, image: str) -> None:
+    id = run(ec2, image)["InstanceId"]
+    assert refusal(lambda: ec2.get_console_screenshot(InstanceId=id))[0] == "IncorrectInstanceState"
+    bring(face, id, "running")
+    assert face.bell.refreshed == [], "nobody looks at what may not be seen"
+
+    def screen(picture: bytes | None) -> Callable[[], bool]:
+        def work() -> bool:
+            with face.database.write() as tx:
+                instances.saw(tx, id, picture)
+            return True
+
+        return work
+
+    assert refusal(lambda: ec2.get_console_screenshot(InstanceId=id)) == (
+        "Unavailable",
+        f"The screen of the instance '{id}' cannot be seen now. Please try again later.",
+    )
+    face.bell.work = screen(b"\xff\xd8 a picture")
+    shot = ec2.get_console_screenshot(InstanceId=id, WakeUp=True)
+    assert (shot["InstanceId"], base64.b64decode(shot["ImageData"])) == (id, b"\xff\xd8 a picture")
+    face.bell.work = screen(None)
+    assert refusal(lambda: ec2.get_console_screenshot(InstanceId=id))[0] == "UnsupportedOperation"
+    assert face.bell.refreshed == [f"{id} False", f"{id} True", f"{id} False"]
+    for client, code in ((face.client(face.second), "InvalidInstanceID.NotFound"), (ec2, "DryRunOperation")):
+        dry = {"DryRun": True} if client is ec2 else {}
+        assert refusal(lambda: client.get_console_screenshot(InstanceId=id, **dry))[0] == code  # noqa: B023
+    assert len(face.bell.refreshed) == 3

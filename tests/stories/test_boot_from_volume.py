@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from typing import Any
 
 import botocore.exceptions
 import pytest
+from PIL import Image
 
 from tests.gateway import Gateway, until
 from tests.stories.conftest import states
@@ -93,6 +96,14 @@ def test_attach_and_detach_seen_by_the_guest(target: Gateway, ec2: Any, guest: d
     assert answer["State"] == "attaching"
     until(lambda: mapping(ec2, instance)["/dev/sdg"]["Status"] == "attached", 30, "the volume to be attached")
     assert mapping(ec2, instance)["/dev/sdg"]["DeleteOnTermination"] is False
+    if target.real:
+        picture = base64.b64decode(ec2.get_console_screenshot(InstanceId=instance, WakeUp=True)["ImageData"])
+        with Image.open(io.BytesIO(picture)) as screen:
+            assert screen.format == "JPEG"
+            assert max(screen.convert("L").tobytes()) > 128, "something is to be read on it"
+    else:
+        with pytest.raises(botocore.exceptions.ClientError, match=r"UnsupportedOperation.* has no screen\."):
+            ec2.get_console_screenshot(InstanceId=instance)
     if target.real:
         target.hears(instance, rf"hotplug action=add .*serial={serial(volume)}")
     assert ec2.detach_volume(VolumeId=volume)["State"] == "detaching"

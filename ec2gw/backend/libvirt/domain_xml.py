@@ -108,6 +108,8 @@ def domain(machine: ports.Machine, setting: Setting, direct: Mapping[str, bool])
     ElementTree.SubElement(serial, "source", mode="bind", path=str(setting.sockets / f"{machine.name}.sock"))
     ElementTree.SubElement(serial, "log", file=str(setting.logs / f"{machine.name}.log"), append="on")
     ElementTree.SubElement(serial, "target", port="0")
+    # A screen that nobody looks at but by a screenshot. It has the slot that the i440fx machine keeps free for it anyway.
+    ElementTree.SubElement(ElementTree.SubElement(devices, "video"), "model", type="vga", vram="16384", heads="1")
     ElementTree.SubElement(devices, "memballoon", model="none")
     return ElementTree.tostring(root, encoding="unicode")
 

@@ -23,7 +23,7 @@ import libvirt
 import libvirt_qemu
 
 from ec2gw.backend import ports
-from ec2gw.backend.libvirt import consoles, domain_xml, embedded, events
+from ec2gw.backend.libvirt import consoles, domain_xml, embedded, events, screens
 
 _BOUND_EVERY = 10.0  # seconds between two looks at the consoles' logs
 _KEEPALIVE = (5, 3)  # seconds between two questions to a daemon, and how many may go unanswered
@@ -43,6 +43,8 @@ _SHUTDOWN: Mapping[int, Literal["guest", "host", "failed"]] = {
     libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN: "guest",
     libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED: "host",
 }
+_SHIFT = 42  # KEY_LEFTSHIFT: it wakes a screen and types nothing
+
 # libvirt pauses a machine itself for a moment while it starts and while it is put on new layers.
 _PAUSED_IN_PASSING = {libvirt.VIR_DOMAIN_PAUSED_STARTING_UP, libvirt.VIR_DOMAIN_PAUSED_SNAPSHOT}
 
@@ -86,6 +88,15 @@ class Hypervisor:
             return consoles.newest(self._log(name))
         except OSError as error:
             raise ports.HostError(f"cannot read the console of {name}: {error}") from error
+
+    def screenshot(self, name: str, *, wake: bool = False) -> bytes | None:
+        with _asking(f"look at the screen of {name}"):
+            domain = self._running(name)
+            if domain is None:
+                raise ports.HostError(f"{name} does not run; it shows nothing")
+            if wake:
+                domain.sendKey(libvirt.VIR_KEYCODE_SET_LINUX, 0, [_SHIFT], 1, 0)
+            return screens.shoot(self._connection(), domain)
 
     def serial(self, name: str) -> Path:
         """The Unix socket of the machine's serial console, for one client at a time."""

@@ -378,7 +378,7 @@ def report_instance_status(call: Call, req: Request) -> Response:
     return {}
 
 
-@action(refreshes=lambda req: req["InstanceId"])
+@action(refreshes=lambda bell, req: bell.refresh_console(req["InstanceId"]))
 def get_console_output(call: Call, req: Request) -> Response:
     instance = instances.find(call.tx, call.account_id, req["InstanceId"])
     console = call.tx.db.get(records.Console, instance.id)
@@ -387,3 +387,18 @@ def get_console_output(call: Call, req: Request) -> Response:
         "Output": base64.b64encode(console.text).decode() if console else None,
         "Timestamp": console.seen_at if console else call.now,
     }
+
+
+@action(refreshes=lambda bell, req: bell.refresh_screen(req["InstanceId"], req.get("WakeUp", False)))
+def get_console_screenshot(call: Call, req: Request) -> Response:
+    instance = instances.find(call.tx, call.account_id, req["InstanceId"])
+    if instance.state != "running":
+        raise errors.WrongState("instance-wrong-state", instance=instance.id, state=instance.state)
+    if not call.fresh:
+        return {"InstanceId": instance.id}
+    screen = call.tx.db.get(records.Screen, instance.id)
+    if screen is None:
+        raise errors.WrongState("screen-unseen", instance=instance.id)
+    if screen.picture is None:
+        raise errors.Unsupported("screen-absent", instance=instance.id)
+    return {"InstanceId": instance.id, "ImageData": base64.b64encode(screen.picture).decode()}

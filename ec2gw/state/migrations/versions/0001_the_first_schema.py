@@ -341,6 +341,12 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_route_table_vpc_id"), ["vpc_id"], unique=False)
 
     op.create_table(
+        "screen",
+        sa.Column("instance_id", sa.String(), nullable=False),
+        sa.Column("picture", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("instance_id"),
+    )
+    op.create_table(
         "security_group",
         sa.Column("vpc_id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -696,6 +702,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_security_group_account_id"))
 
     op.drop_table("security_group")
+    op.drop_table("screen")
     with op.batch_alter_table("route_table", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_route_table_vpc_id"))
         batch_op.drop_index(batch_op.f("ix_route_table_account_id"))
