@@ -95,11 +95,11 @@ def associate(
 ) -> str:
     """Let an address lead to a private address of an interface (API_AssociateAddress), the primary one unless it is named.
 
-    What led there before leads nowhere. Without `again`, an address that leads elsewhere is refused. Returns the association.
+    What led there before leads nowhere. Without `again`, an address that leads elsewhere is refused. Of an instance and an
+    interface the instance counts: AWS takes both, and Terraform sends the interface of the instance before beside the new
+    instance. Returns the association.
     """
     if instance_id is not None:
-        if interface_id is not None:
-            raise errors.Conflict("parameter-conflict", parameter="instanceId", other="networkInterfaceId")
         instance = lookup.one(tx, Instance, "i", account_id, instance_id)
         if instance.state not in ("running", "stopping", "stopped"):
             raise errors.WrongState("instance-not-addressable", instance=instance_id, state=instance.state)

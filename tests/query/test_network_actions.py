@@ -1268,8 +1268,10 @@ def test_an_address_is_taken_from_whom_it_led_to(face: Face, ec2: Any, image: st
         "Resource.AlreadyAssociated",
         f"resource {address['AllocationId']} is already associated with associate-id {first}",
     )
-    assert ec2.associate_address(**move)["AssociationId"] != first
+    before = describe(ec2, one)["NetworkInterfaces"][0]["NetworkInterfaceId"]  # beside an instance it does not count
+    assert ec2.associate_address(**move, NetworkInterfaceId=before)["AssociationId"] != first
     assert "PublicIpAddress" not in describe(ec2, one)
+    assert describe(ec2, two)["PublicIpAddress"] == address["PublicIp"]
     ec2.associate_address(AllocationId=other["AllocationId"], InstanceId=two)
     assert describe(ec2, two)["PublicIpAddress"] == other["PublicIp"]
     (idle,) = ec2.describe_addresses(AllocationIds=[address["AllocationId"]])["Addresses"]

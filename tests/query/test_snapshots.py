@@ -121,7 +121,7 @@ def test_copy(face: Face, ec2: Any, snapshot: str) -> None:
     assert made["Tags"] == tags[0]["Tags"]
     (row,) = ec2.describe_snapshots(SnapshotIds=[made["SnapshotId"]])["Snapshots"]
     assert (row["State"], row["VolumeId"], row["VolumeSize"]) == ("pending", "vol-ffffffff", 1)
-    assert row["Description"] == f"[Copied {snapshot} from us-east-1]"
+    assert row["Description"] == ""
     with refusal("IncorrectState", "Snapshot is in invalid state - pending"):
         ec2.copy_snapshot(SourceSnapshotId=made["SnapshotId"], SourceRegion="us-east-1")
     told(face, snapshots.was_cut, made["SnapshotId"])

@@ -113,8 +113,8 @@ def copy_snapshot(call: Call, req: Request) -> Response:
         if elsewhere in req:
             raise errors.Unsupported("unsupported", message=f"The parameter {elsewhere} is not supported by this endpoint.")
     source = snapshots.usable(call.tx, call.account_id, req["SourceSnapshotId"])
-    description = req.get("Description") or f"[Copied {source.id} from {call.region}]"
-    copy = snapshots.copy(call.tx, call.account_id, source, description)
+    # "[Copied snap-… from …]" is what AWS's console writes into the request; what names no description gets none.
+    copy = snapshots.copy(call.tx, call.account_id, source, req.get("Description", ""))
     return {"SnapshotId": copy.id, "Tags": describe.tag(call, req, copy.id)}
 
 
