@@ -22,9 +22,12 @@ from aiohttp import web
 from ec2gw import config, logs, operations
 from ec2gw.backend import simulated, stores
 from ec2gw.backend.ports import Hypervisor, VolumeStore
+from ec2gw.backend.staging import Staging
 from ec2gw.backend.stores import lvm
 from ec2gw.cloud import accounts, networks
+from ec2gw.ebs import server as blocks_face
 from ec2gw.engine import loop
+from ec2gw.engine.blocks import Blocks
 from ec2gw.query import api, server
 from ec2gw.state import migrate
 from ec2gw.state.session import Database
@@ -173,14 +176,17 @@ class App:
             database, vault = open_records(settings)
             opened.callback(database.close)
             self.credentials = first_key(settings, database, vault)
-            self._engine = loop.Engine(
-                database, dict.fromkeys(settings.zone_names, store), hypervisor, patience=settings.patience
-            )
+            zones: dict[str, VolumeStore] = dict.fromkeys(settings.zone_names, store)
+            staging = Staging(settings.state / "uploads")
+            self._engine = loop.Engine(database, zones, hypervisor, staging, patience=settings.patience)
             self.address = settings.endpoint or _as_seen(self._door)
             region = api.Region(settings.region, settings.zone_names, self.address, settings.patience)
             counts = prometheus_client.CollectorRegistry()
             face = server.Server(database, vault, region, self._engine, counts)
-            self._face = web.AppRunner(face.application(), access_log=None, shutdown_timeout=DRAIN)
+            application = face.application()
+            hands = Blocks(zones, staging)
+            blocks_face.Server(database, vault, settings.zone_names[0], hands, counts).join(application)
+            self._face = web.AppRunner(application, access_log=None, shutdown_timeout=DRAIN)
             self._operations = web.AppRunner(operations.application(database, counts), access_log=None)
             self._opened = opened.pop_all()
 
@@ -242,7 +248,7 @@ def announce(gateway: App) -> None:
         print("Guests have no network yet: addresses and groups are kept as records only.")
     print(f"EC2 endpoint of {gateway.settings.region}: {url} - to use it:")
     print(f"  export AWS_SHARED_CREDENTIALS_FILE={gateway.credentials} AWS_DEFAULT_REGION={gateway.settings.region}")
-    print(f"  export AWS_ENDPOINT_URL_EC2={url} AWS_ENDPOINT_URL_STS={url}", flush=True)
+    print(f"  export AWS_ENDPOINT_URL_EC2={url} AWS_ENDPOINT_URL_EBS={url} AWS_ENDPOINT_URL_STS={url}", flush=True)
 
 
 def _bind(address: str, opened: ExitStack) -> socket.socket:

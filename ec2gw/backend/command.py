@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import structlog
 
@@ -44,13 +45,14 @@ def run(
     hear: Callable[[bytes], None] | None = None,
     with_parent: bool = False,
     limits: Mapping[str, int] | None = None,
+    folder: Path | None = None,
 ) -> str:
     """Run `argv` (no shell, no standard input, C locale) and return its standard output.
 
     `timeout` is in seconds; then the command is killed. `environment` is added to the gateway's own. `hear` gets the output
     piece by piece as it comes. `with_parent`: the kernel kills the command when the gateway dies; right for a long copy, wrong
-    for a command that must not stop half-way. `limits` are prlimit(1)'s: `as` in bytes, `cpu` in seconds. Raises
-    `CommandFailed`, or `HostError` when the program is not installed.
+    for a command that must not stop half-way. `limits` are prlimit(1)'s: `as` in bytes, `cpu` in seconds. `folder` is
+    where it runs. Raises `CommandFailed`, or `HostError` when the program is not installed.
     """
     program = argv[0]
     settings = {**os.environ, **(environment or {}), "LC_ALL": "C"}
@@ -66,7 +68,13 @@ def run(
     late = threading.Event()
     with tempfile.TemporaryFile() as errors:  # a file, not a pipe: a talkative command can never block on it
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=settings, start_new_session=True
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=settings,
+            cwd=folder,
+            start_new_session=True,
         )
 
         def end() -> None:

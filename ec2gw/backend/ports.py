@@ -6,7 +6,7 @@ done raises `HostError`; it never leaves a thing half made under its final name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -39,6 +39,22 @@ class DiskFile:
 
 
 Source = BlockDevice | DiskFile
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A run of a disk's bytes that are written: `length` of them from `start`, at `offset` of the file or device `path`.
+
+    `inode` is that of `path` when it was looked at: behind another one the bytes may lie elsewhere. `home` is the place where the
+    bytes are kept in truth, and bytes of the same home are the same.
+    """
+
+    start: int
+    length: int
+    path: Path
+    offset: int
+    inode: int
+    home: tuple[str, int]
 
 
 # -- Volume store ----------------------------------------------------------------------------------------------------------
@@ -83,6 +99,16 @@ class VolumeStore(Protocol):
 
         `progress` hears percents. The virtual size is rounded up to whole GiB. An interrupted fill leaves nothing named `name`.
         """
+
+    def assemble(self, name: str, size: int, origin: str | None, blocks: Iterable[tuple[int, Path]]) -> None:
+        """Make the snapshot `name` of `size` bytes: what the snapshot `origin` holds, or zeros, with blocks over it.
+
+        A block is a file, all in one folder, with the place where its content goes. Nothing is done when `name` exists; an
+        interrupted assembly leaves nothing named `name`. `size` below the origin's is refused.
+        """
+
+    def extents(self, snapshot: str) -> Sequence[Extent]:
+        """Where the bytes of a snapshot are, in order; what is in none of them reads as zeros."""
 
     def capacity(self) -> tuple[int, int]:
         """(bytes in all, bytes free) of what backs the store."""

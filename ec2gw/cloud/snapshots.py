@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select
 from ec2gw.cloud import lookup, permissions, settings
 from ec2gw.model import errors, ids, lifecycle
 from ec2gw.state import records
-from ec2gw.state.records import FastRestore, Image, ImageSnapshot, Instance, Snapshot, Volume, VolumeModification
+from ec2gw.state.records import FastRestore, Image, ImageSnapshot, Instance, Snapshot, Upload, Volume, VolumeModification
 from ec2gw.state.session import Transaction
 
 MOST_PENDING = 5  # of one volume (EBS User Guide, "Create snapshots")
@@ -99,7 +99,7 @@ def copy(tx: Transaction, account_id: str, source: Snapshot, description: str) -
 
 
 def begin_fill(tx: Transaction, account_id: str, size: int, zone: str, description: str) -> Snapshot:
-    """Write down a snapshot that somebody else fills (an imported disk image); the engine leaves it alone until it is filled."""
+    """Write down a snapshot that somebody else fills (an imported disk image, an upload); nothing is cut for it."""
     return _add(tx, account_id, "vol-ffffffff", None, Volume(zone=zone, size=size, encrypted=False), description)
 
 
@@ -151,6 +151,23 @@ def _there(snapshot: Snapshot) -> Snapshot:
     if snapshot.state == "deleting":
         raise errors.NotFound("not-found", kind="snapshot", ids=[snapshot.id])
     return snapshot
+
+
+def ancestry(tx: Transaction, snapshot: Snapshot) -> set[str]:
+    """The ids of a snapshot and of what it descends from: volumes, snapshots copied or written over, as far as records go."""
+    found: set[str] = set()
+    ahead: list[str | None] = [snapshot.id]
+    while ahead:
+        id = ahead.pop()
+        if id is None or id in found:
+            continue
+        found.add(id)
+        if ids.kind(id) == "volume":
+            ahead.append(tx.db.scalar(select(Volume.snapshot_id).where(Volume.id == id)))
+        else:
+            ahead.append(tx.db.scalar(select(Snapshot.origin).where(Snapshot.id == id)))
+            ahead.append(tx.db.scalar(select(Upload.parent_id).where(Upload.snapshot_id == id)))
+    return found
 
 
 def share(tx: Transaction, account_id: str, snapshot_id: str, grant: Sequence[str], revoke: Sequence[str]) -> Snapshot:
@@ -309,7 +326,9 @@ def removed(tx: Transaction, snapshot_id: str) -> None:
     snapshot = _row(tx, snapshot_id)
     if snapshot and lifecycle.after(lifecycle.SNAPSHOT, snapshot.state, "removed"):
         tx.db.delete(snapshot)
-        for row in tx.db.scalars(select(FastRestore).where(FastRestore.snapshot_id == snapshot_id)):
+        kept: list[FastRestore | Upload] = [*tx.db.scalars(select(FastRestore).where(FastRestore.snapshot_id == snapshot_id))]
+        kept += tx.db.scalars(select(Upload).where(Upload.snapshot_id == snapshot_id))
+        for row in kept:
             tx.db.delete(row)
         records.forget_tags(tx.db, snapshot_id)
 

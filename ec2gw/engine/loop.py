@@ -17,6 +17,7 @@ import structlog
 from prometheus_client import Counter
 
 from ec2gw.backend.ports import Domain, HostError, Hypervisor, VolumeStore
+from ec2gw.backend.staging import Staging
 from ec2gw.engine import observe, plan, steps
 from ec2gw.engine.perform import Performer
 from ec2gw.engine.steps import Step
@@ -39,8 +40,8 @@ def ignore(step: Step, moment: str) -> None:
 class Engine:
     """Makes the records true on the host until told to stop.
 
-    `stores` are by zone. `patience` is how many seconds a guest has to give a disk back. `on_step` hears of each step before it,
-    when the host's part is done, and after it.
+    `stores` are by zone; `staging` is where blocks of uploads are received. `patience` is how many seconds a guest has to give a
+    disk back. `on_step` hears of each step before it, when the host's part is done, and after it.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Engine:
         database: Database,
         stores: Mapping[str, VolumeStore],
         hypervisor: Hypervisor,
+        staging: Staging,
         *,
         workers: int = 4,
         patience: float = 20.0,
@@ -57,7 +59,7 @@ class Engine:
         self._hypervisor = hypervisor
         self._patience = patience
         self._on_step = on_step
-        self._performer = Performer(database, stores, hypervisor, lambda step: on_step(step, "halfway"))
+        self._performer = Performer(database, stores, hypervisor, staging, lambda step: on_step(step, "halfway"))
         lock = threading.Lock()
         self._bell = threading.Condition(lock)  # something is due: one worker is to look
         self._quiet = threading.Condition(lock)  # something is done: whoever waits for that is to look
@@ -205,7 +207,7 @@ class Engine:
             case observe.Volume():
                 return plan.volume(seen)
             case observe.Snapshot():
-                return plan.snapshot(seen, self._domain(seen.machine))
+                return plan.snapshot(seen, self._domain(seen.machine), now)
             case observe.Image():
                 return plan.image(seen)
             case observe.Instance():
@@ -239,6 +241,7 @@ class Engine:
             try:
                 with self._database.read() as tx:
                     ids, running = observe.unsettled(tx), observe.running(tx)
+                self._performer.sweep()
                 domains = self._hypervisor.domains()
                 self._remind(ids)
                 self._remind(id for id, boots in running.items() if not _as_wished(domains.get(id), boots))

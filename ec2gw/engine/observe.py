@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, exists, select
 
-from ec2gw.cloud import snapshots, volumes
+from ec2gw.cloud import snapshots, uploads, volumes
 from ec2gw.engine.steps import Place, Scratch
 from ec2gw.model import ids, instance_types, volume_types
 from ec2gw.state import records
@@ -34,9 +34,23 @@ class Volume:
 
 
 @dataclass(frozen=True)
+class Upload:
+    """What clients write of a snapshot. `complete`: they say it is whole; until then it is given up at `expires`.
+
+    `staged`: blocks of it may lie where they were received.
+    """
+
+    parent: str | None
+    complete: bool
+    expires: datetime
+    staged: bool
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """`machine` must be off at the cut, where there is one; `wanted`: a volume or a copy is yet to be made from the snapshot, or
     the set it is of is yet to be cut. `set_id` is that set, and `leads` says whether it is for this snapshot to have it cut.
+    `upload` is there where clients write it. `size` is bytes.
     """
 
     id: str
@@ -48,6 +62,8 @@ class Snapshot:
     wanted: bool
     set_id: str | None = None
     leads: bool = False
+    size: int = 0
+    upload: Upload | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +179,7 @@ def unsettled(tx: Transaction) -> list[str]:
         found += tx.db.scalars(select(record.id).where(record.state.in_(states)))
     going = records.RootReplacement.state.in_(("pending", "in-progress"))
     found += tx.db.scalars(select(records.RootReplacement.instance_id).where(going))
+    found += uploads.staged(tx)
     over = records.Instance.ended_at <= tx.now - KEEP_TERMINATED
     found += tx.db.scalars(select(records.Instance.id).where(records.Instance.state == "terminated", over))
     found += tx.db.scalars(
@@ -194,10 +211,21 @@ def _snapshot(tx: Transaction, id: str) -> Snapshot | None:
     copying = select(records.Snapshot.id).where(
         records.Snapshot.origin == id, records.Snapshot.state == "pending", records.Snapshot.cut.is_(False)
     )
+    writing = select(records.Upload.snapshot_id).where(
+        records.Upload.parent_id == id,
+        records.Upload.snapshot_id == records.Snapshot.id,
+        records.Snapshot.state == "pending",
+        records.Snapshot.cut.is_(False),
+    )
     uncut = list(tx.db.scalars(snapshots.uncut(row.set_id))) if row.set_id else []
-    wanted = bool(uncut) or any(tx.db.scalar(query.limit(1)) is not None for query in (making, copying))
+    wanted = bool(uncut) or any(tx.db.scalar(query.limit(1)) is not None for query in (making, copying, writing))
     leads = bool(uncut) and uncut[0].id == id
-    return Snapshot(id, row.state, row.zone, row.origin, row.cut, row.at_rest_of, wanted, row.set_id, leads)
+    written = tx.db.get(records.Upload, id)
+    upload = None
+    if written is not None:
+        upload = Upload(written.parent_id, written.count is not None, uploads.expires(written), written.staged)
+    size = row.size * volume_types.GIB
+    return Snapshot(id, row.state, row.zone, row.origin, row.cut, row.at_rest_of, wanted, row.set_id, leads, size, upload)
 
 
 def _image(tx: Transaction, id: str) -> Image | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 
 from ec2gw.backend.ports import Disk, HostError, Hypervisor, Machine, VolumeStore
-from ec2gw.cloud import images, instances, root_volumes, snapshots, volumes
+from ec2gw.backend.staging import Staging
+from ec2gw.cloud import images, instances, root_volumes, snapshots, uploads, volumes
 from ec2gw.engine import steps
 from ec2gw.engine.steps import Step
 from ec2gw.state import records
@@ -16,15 +18,18 @@ Done = Callable[[Step], None]
 
 
 class Performer:
-    """The engine's hands: the database, the stores by zone, the hypervisor.
+    """The engine's hands: the database, the stores by zone, the hypervisor, what was received of uploads.
 
     `halfway(step)` is called when the host's part of a step is done and the record does not say so yet.
     """
 
-    def __init__(self, database: Database, stores: Mapping[str, VolumeStore], hypervisor: Hypervisor, halfway: Done) -> None:
+    def __init__(
+        self, database: Database, stores: Mapping[str, VolumeStore], hypervisor: Hypervisor, staging: Staging, halfway: Done
+    ) -> None:
         self._database = database
         self._stores = stores
         self._hypervisor = hypervisor
+        self._staging = staging
         self._halfway = halfway
         # Where a volume's bytes are may change with a snapshot of it: nobody may start or plug with what was true before.
         self._sources = threading.Lock()
@@ -51,6 +56,13 @@ class Performer:
             case steps.CopySnapshot(snapshot, origin, zone):
                 self._stores[zone].copy(origin, snapshot)
                 self._note(step, snapshots.was_cut, snapshot)
+            case steps.AssembleSnapshot():
+                self._assemble(step)
+            case steps.TimeOutUpload(snapshot):
+                self._note(step, uploads.timed_out, snapshot)
+            case steps.ClearUpload(snapshot):
+                self._staging.remove(snapshot)
+                self._note(step, uploads.cleared, snapshot)
             case steps.CompleteSnapshot(snapshot, zone):
                 self._stores[zone].settle(snapshot)
                 self._note(step, snapshots.completed, snapshot)
@@ -139,6 +151,15 @@ class Performer:
         with self._database.write() as tx:
             instances.saw(tx, instance, picture)
 
+    def sweep(self) -> None:
+        """Forget blocks that came for a snapshot after its own had been cleared away."""
+        there = self._staging.snapshots()
+        if there:
+            with self._database.read() as tx:
+                strays = there - uploads.staged(tx)
+            for snapshot in strays:
+                self._staging.remove(snapshot)
+
     def _note(self, step: Step, fact: Callable[..., object], *words: object, **more: object) -> None:
         self._halfway(step)
         with self._database.write() as tx:
@@ -176,6 +197,27 @@ class Performer:
                 for instance in machines:
                     self._hypervisor.resume(instance)
             self._note(step, snapshots.set_was_cut, [snapshot for snapshot, _, _ in parts])
+
+    def _assemble(self, step: steps.AssembleSnapshot) -> None:
+        with self._database.read() as tx:
+            wrong = uploads.mismatch(tx, step.snapshot)
+        if wrong is not None:
+            self._note(step, snapshots.failed, step.snapshot, wrong)
+            return
+        self._stores[step.zone].assemble(step.snapshot, step.size, step.parent, self._received(step.snapshot))
+        self._note(step, snapshots.was_cut, step.snapshot)
+
+    def _received(self, snapshot: str) -> Iterator[tuple[int, Path]]:
+        """The blocks of an upload, and where in the snapshot each goes."""
+        after = -1
+        while True:
+            with self._database.read() as tx:
+                some = uploads.blocks(tx, snapshot, after)
+            if not some:
+                return
+            for block in some:
+                yield block.number * uploads.BLOCK, self._staging.path(snapshot, block.number, block.checksum)
+            after = some[-1].number
 
     def _grow(self, volume: str, zone: str, size: int) -> None:
         with self._sources:

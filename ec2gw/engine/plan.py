@@ -32,8 +32,12 @@ def volume(seen: observe.Volume) -> Step | None:
     return None
 
 
-def snapshot(seen: observe.Snapshot, domain: Domain | None) -> Step | None:
-    """Cut it (with its machine off where it must be at rest), settle it, or remove it."""
+def snapshot(seen: observe.Snapshot, domain: Domain | None, now: datetime) -> Step | None:
+    """Cut it (with its machine off where it must be at rest) or assemble it, settle it, or remove it."""
+    if seen.upload and seen.state == "pending" and not seen.cut:
+        return _receive(seen, seen.upload, now)
+    if seen.upload and seen.upload.staged:
+        return steps.ClearUpload(seen.id)
     match seen.state:
         case "pending" if seen.cut:
             return steps.CompleteSnapshot(seen.id, seen.zone)
@@ -48,6 +52,14 @@ def snapshot(seen: observe.Snapshot, domain: Domain | None) -> Step | None:
         case "deleting" if not seen.wanted:
             return steps.RemoveSnapshot(seen.id, seen.zone)
     return None
+
+
+def _receive(seen: observe.Snapshot, upload: observe.Upload, now: datetime) -> Step:
+    """What clients write is made a snapshot once they say that it is whole; it is given up when nobody writes any more."""
+    if upload.complete:
+        return steps.AssembleSnapshot(seen.id, seen.zone, seen.size, upload.parent)
+    left = (upload.expires - now).total_seconds()
+    return steps.Rest(wait=left) if left > 0 else steps.TimeOutUpload(seen.id)
 
 
 def image(seen: observe.Image) -> Step | None:

@@ -89,6 +89,28 @@ class CopySnapshot(Step):
 
 
 @dataclass(frozen=True)
+class AssembleSnapshot(Step):
+    """Make a snapshot of the blocks that were received for it, over its parent; `size` is bytes."""
+
+    snapshot: str
+    zone: str
+    size: int
+    parent: str | None
+
+
+@dataclass(frozen=True)
+class TimeOutUpload(Step):
+    snapshot: str
+
+
+@dataclass(frozen=True)
+class ClearUpload(Step):
+    """Forget the blocks that were received: they are in the snapshot, or will never be."""
+
+    snapshot: str
+
+
+@dataclass(frozen=True)
 class CompleteSnapshot(Step):
     snapshot: str
     zone: str

@@ -61,3 +61,15 @@ class Unsupported(Refusal):
 
 class Mismatch(Refusal):
     """The same idempotency token with other parameters."""
+
+
+class Unsigned(Refusal):
+    """Nobody knows who asks."""
+
+
+class Unavailable(Refusal):
+    """The host cannot do it now; asking again may help."""
+
+
+class Burdensome(Refusal):
+    """Too large, too slow, broken off, or too many at once."""

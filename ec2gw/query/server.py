@@ -18,29 +18,20 @@ from typing import TypeVar
 
 import prometheus_client
 import structlog
-from aiohttp import ClientPayloadError, web
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
+from aiohttp import web
 
+from ec2gw.door import keys, reception, signature
 from ec2gw.model import errors as refusals
-from ec2gw.query import actions, api, errors, fragments, signature, sts, tokens, wire
+from ec2gw.query import actions, api, errors, fragments, sts, tokens, wire
 from ec2gw.query.errors import Fault
-from ec2gw.state.records import AccessKey
 from ec2gw.state.session import Database, Transaction
 from ec2gw.state.vault import Vault
 
-MOST_BODY = 1024 * 1024
-MOST_LINE = 64 * 1024  # a GET may carry user data, of 16 KiB before base64
-MOST_HEADER = 16 * 1024
-RECEIVE_PATIENCE = 30.0  # seconds a client has to send its body
 SETTLE_PATIENCE = 10.0  # seconds an answer waits for the engine
 LOOKERS, WRITERS, WAITERS = 8, 16, 32
 
 _log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
-# Built once: every request asks it, and building it takes longer than asking.
-_KEYS = AccessKey.__table__.c
-_KEY = select(_KEYS.secret, _KEYS.account_id, _KEYS.active).where(_KEYS.id == bindparam("id"))
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -80,7 +71,7 @@ class Server:
         self._bell = bell
         self._paging_key = vault.paging_key
         self._fragments = fragments.Fragments()
-        self._open = functools.lru_cache(maxsize=4096)(vault.open)  # by the sealed bytes: a key that changes is another
+        self._keys = keys.Keys(vault)
         self._looking, self._writing, self._waiting = (
             ThreadPoolExecutor(count, thread_name_prefix=f"query-{name}")
             for name, count in (("look", LOOKERS), ("write", WRITERS), ("wait", WAITERS))
@@ -94,9 +85,13 @@ class Server:
         """The face as an aiohttp application; every path is EC2's."""
         application = web.Application(
             middlewares=[_always_xml],
-            client_max_size=MOST_BODY,
+            client_max_size=reception.MOST_BODY,
             # A body is signed as sent, so it must not be unpacked first.
-            handler_args={"max_line_size": MOST_LINE, "max_field_size": MOST_HEADER, "auto_decompress": False},
+            handler_args={
+                "max_line_size": reception.MOST_LINE,
+                "max_field_size": reception.MOST_HEADER,
+                "auto_decompress": False,
+            },
         )
         application.router.add_route("*", "/{path:.*}", self._answer)
         application.on_cleanup.append(self._close)
@@ -142,15 +137,9 @@ class Server:
         if request.method not in ("GET", "POST"):
             raise Fault("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
         try:
-            async with asyncio.timeout(RECEIVE_PATIENCE):
-                body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            raise Fault("RequestEntityTooLarge", f"The request is larger than {MOST_BODY} bytes.", 413) from None
-        except TimeoutError:
-            raise Fault("RequestTimeout", "The request's body did not come in time.", 408) from None
-        except (ClientPayloadError, ConnectionError, web.RequestPayloadError):
-            raise Fault("IncompleteBody", "The request ended before its body did.") from None
-        return signature.Raw(request.method, request.raw_path, _headers(request), body)
+            return await reception.receive(request)
+        except refusals.Refusal as refusal:
+            raise errors.from_refusal(refusal) from None
 
     async def _serve(self, raw: signature.Raw, request_id: str, notes: dict[str, str | None]) -> _Reply:
         heard, reply = await self._in(self._looking, self._look, raw, request_id, notes)
@@ -185,9 +174,12 @@ class Server:
 
     def _hear(self, tx: Transaction, raw: signature.Raw, notes: dict[str, str | None]) -> _Heard:
         """Who asks what."""
-        signed = signature.verify(raw, functools.partial(self._credential, tx.db), tx.now)
-        notes["account"] = signed.account_id
-        params = signature.parameters(raw)
+        try:
+            signed = signature.verify(raw, functools.partial(self._keys.find, tx.db), tx.now)
+            notes["account"] = signed.account_id
+            params = signature.parameters(raw)
+        except refusals.Refusal as refusal:
+            raise errors.from_refusal(refusal) from None
         if any("\0" in text for pair in params for text in pair):
             raise Fault("InvalidCharacter", "The request contains a character that is not valid.")
         name, version = wire.heading(params)
@@ -201,12 +193,6 @@ class Server:
         request = wire.read(name, version, params)
         dry = request.pop("DryRun", False)
         return _Heard(signed, name, version, action, request, dry)
-
-    def _credential(self, db: Session, access_key_id: str) -> signature.Credential | None:
-        if not access_key_id.isascii() or "\0" in access_key_id:
-            return None
-        key = db.execute(_KEY, {"id": access_key_id}).one_or_none()
-        return signature.Credential(self._open(key.secret), key.account_id, active=key.active) if key else None
 
     def _perform(self, tx: Transaction, heard: _Heard, request_id: str, fresh: bool = False) -> _Reply:
         """Run the action and write its answer."""
@@ -261,10 +247,3 @@ async def _always_xml(request: web.Request, handler: _Handler) -> web.StreamResp
 
 def _refusal(fault: Fault, request_id: str) -> _Reply:
     return _Reply(wire.write_error(fault.code, fault.message, request_id), {}, fault)
-
-
-def _headers(request: web.Request) -> tuple[tuple[str, str], ...]:
-    """The headers in order. A byte that is not UTF-8 stays what it was, so that the signature is over what was sent."""
-    return tuple(
-        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape")) for name, value in request.raw_headers
-    )

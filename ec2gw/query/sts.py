@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ec2gw.query.signature import Signed
+from ec2gw.door.signature import Signed
 
 VERSION = "2011-06-15"
 _NAMESPACE = f"https://sts.amazonaws.com/doc/{VERSION}/"

@@ -28,6 +28,8 @@ _CONCERNS: Mapping[type[Record], tuple[str, ...]] = {
     records.Volume: ("id",),
     records.Console: (),
     records.Screen: (),
+    records.Upload: (),
+    records.UploadBlock: (),
     networks.Interface: ("id", "instance_id"),
     networks.InterfaceAddress: ("interface_id",),
     networks.InterfaceGroup: ("interface_id",),

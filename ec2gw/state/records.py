@@ -151,6 +151,33 @@ class Snapshot(Listed, Record):
     lock: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
+class Upload(Record):
+    """A snapshot that a client writes block by block over `parent_id`, or over nothing (EBS direct APIs).
+
+    It is given up `minutes` after `written_at`, which is its start or its newest block. `count` is there once the client has said
+    that it is whole: how many blocks, and where he says so, with which `checksum` of their checksums. `staged`: blocks of it may
+    still lie where they were received.
+    """
+
+    __tablename__ = "upload"
+    snapshot_id: Mapped[str] = mapped_column(primary_key=True)
+    parent_id: Mapped[str | None] = mapped_column(index=True)
+    minutes: Mapped[int]
+    written_at: Mapped[datetime]
+    count: Mapped[int | None]
+    checksum: Mapped[bytes | None] = mapped_column(LargeBinary)
+    staged: Mapped[bool] = mapped_column(default=True, index=True)
+
+
+class UploadBlock(Record):
+    """A block that was received: `number` counts blocks of 512 KiB, `checksum` is the SHA-256 of its bytes."""
+
+    __tablename__ = "upload_block"
+    snapshot_id: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    checksum: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class Image(Listed, Record):
     """`mapping` is the block device mapping as `model.bdm.Line` dicts, sizes and types filled in.
 

@@ -29,6 +29,11 @@ class Vault:
         """A key for signing paging tokens, bound to this gateway."""
         return b"paging" + self._key
 
+    @property
+    def block_key(self) -> bytes:
+        """A key for signing the tokens of blocks and of lists of blocks, bound to this gateway."""
+        return b"blocks" + self._key
+
     def seal(self, secret: str) -> bytes:
         """Encrypt a secret."""
         return self._fernet.encrypt(secret.encode())

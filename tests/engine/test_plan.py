@@ -110,7 +110,7 @@ def snap(state: str, origin: str | None = VOL, *, cut: bool = False, machine: st
     ],
 )
 def test_snapshot(seen: observe.Snapshot, domain: Domain | None, step: Step) -> None:
-    assert plan.snapshot(seen, domain) == step
+    assert plan.snapshot(seen, domain, NOW) == step
 
 
 @pytest.mark.parametrize("state", ["pending", "available", "failed", "deregistered"])
@@ -317,7 +317,7 @@ class Story:
             case observe.Volume():
                 return plan.volume(what)
             case observe.Snapshot():
-                return plan.snapshot(what, self.host.machines.get(what.machine or ""))
+                return plan.snapshot(what, self.host.machines.get(what.machine or ""), self.world.now)
             case observe.Image():
                 return plan.image(what)
             case observe.Instance():

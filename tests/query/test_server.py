@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ec2gw.cloud import accounts
-from ec2gw.query import actions, api, server
+from ec2gw.door import reception
+from ec2gw.query import actions, api
 from ec2gw.state import records
 from tests.query.face import Face
 
@@ -94,9 +95,9 @@ def test_answers_carry_what_ec2_carries(face: Face) -> None:
 
 def test_a_body_has_a_limit(face: Face) -> None:
     filler = b"Action=DescribeRegions&Version=2016-11-15&X="
-    fits = face.send(filler + b"x" * (server.MOST_BODY - len(filler)))
+    fits = face.send(filler + b"x" * (reception.MOST_BODY - len(filler)))
     assert fits.code == "UnknownParameter"
-    large = face.send(filler + b"x" * (server.MOST_BODY - len(filler) + 1))
+    large = face.send(filler + b"x" * (reception.MOST_BODY - len(filler) + 1))
     assert (large.status, large.code) == (413, "RequestEntityTooLarge")
 
 
@@ -110,7 +111,7 @@ def test_a_client_that_goes_away_harms_nobody(face: Face) -> None:
 
 
 def test_a_body_that_does_not_come_is_given_up(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "RECEIVE_PATIENCE", 0.2)
+    monkeypatch.setattr(reception, "PATIENCE", 0.2)
     with socket.create_connection(("127.0.0.1", face.port), timeout=10) as slow:
         slow.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nAction=Desc")
         answer = slow.recv(65536)

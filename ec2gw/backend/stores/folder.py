@@ -46,14 +46,14 @@ class Folder:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Alone in the folder, among threads and processes alike (a flock belongs to one opening of a file). Not reentrant."""
-        with _host_errors(), _open(self.path / "lock", os.O_RDWR | os.O_CREAT) as descriptor:
+        with host_errors(), _open(self.path / "lock", os.O_RDWR | os.O_CREAT) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
 
     @contextlib.contextmanager
     def work(self) -> Iterator[Path]:
         """A fresh folder for unfinished things, gone afterwards with all that was not moved out. Enter it before `locked`."""
-        with _host_errors(), contextlib.ExitStack() as stack:
+        with host_errors(), contextlib.ExitStack() as stack:
             with self.locked():
                 place = self._work / secrets.token_hex(8)
                 place.mkdir(mode=0o700)
@@ -82,7 +82,8 @@ class Folder:
 
 
 @contextlib.contextmanager
-def _host_errors() -> Iterator[None]:
+def host_errors() -> Iterator[None]:
+    """What the operating system refuses is a HostError, final where waiting cannot help."""
     try:
         yield
     except OSError as error:

@@ -8,13 +8,15 @@ extents by LVM.
 from __future__ import annotations
 
 import json
+import os
+import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ec2gw.backend import command, images, ports
-from ec2gw.backend.stores.folder import checked
+from ec2gw.backend.stores.folder import checked, host_errors
 
 # Percents of a pool's data and metadata space above which nothing new is made: the rest is for the volumes that are there.
 _DATA_LIMIT = 98.0
@@ -23,7 +25,13 @@ _UDEV = Path("/run/udev/control")
 _FILLING = "filling-"
 _VOLUME = ("--addtag", "ec2gw", "--addtag", "ec2gw.kind=volume")
 _SNAPSHOT = ("--addtag", "ec2gw", "--addtag", "ec2gw.kind=snapshot")
-_COLUMNS = "lv_name,lv_tags,lv_size,lv_active,lv_device_open,lv_suspended,pool_lv,data_percent,metadata_percent,zero,lv_when_full"
+_COLUMNS = (
+    "lv_name,lv_tags,lv_size,lv_active,lv_device_open,lv_suspended,thin_id,"
+    "pool_lv,chunk_size,data_percent,metadata_percent,zero,lv_when_full"
+)
+# What thin_dump says of a run of chunks, or of a single one.
+_MAPPING = re.compile(r"<(?:single|range)_mapping ([^>]*)/>")
+_NUMBER = re.compile(r'(\w+)="(\d+)"')
 
 
 @dataclass(frozen=True)
@@ -35,13 +43,15 @@ class _Volume:
     active: bool
     open: bool
     suspended: bool
+    thin_id: int
 
 
 @dataclass(frozen=True)
 class _Pool:
-    """The pool: bytes, percents used, and the two settings that matter."""
+    """The pool: bytes, bytes of a chunk, percents used, and the two settings that matter."""
 
     size: int
+    chunk: int
     data_percent: float
     metadata_percent: float
     zero: str
@@ -145,29 +155,84 @@ class LvmStore:
         return ports.BlockDevice(device)
 
     def fill(self, name: str, image: Path, image_format: str, progress: Callable[[float], None]) -> None:
-        """Written into an LV of another name, which is renamed when whole; what a killed fill left is removed by the next, or by
-        `remove`."""
-        filling = _FILLING + checked(name)
         with self._lock:
             pool, volumes = self._report()
             if name in volumes:
                 return
             self._need_space(pool)
             info = images.accepted(image, image_format)
-            if filling in volumes:
-                self._lvm("lvremove", "-y", self._path(filling))
-            size = images.whole_gib(info.virtual_size)
-            self._lvm("lvcreate", "-V", f"{size}b", "-T", f"{self._vg}/{self._pool}", "-n", filling)
-        images.convert(image, info, Path("/dev", self._vg, filling), "raw", progress, existing=True)
+            device = self._begin(volumes, name, images.whole_gib(info.virtual_size))
+        images.convert(image, info, device, "raw", progress, existing=True)
+        self._finish(name)
+
+    def assemble(self, name: str, size: int, origin: str | None, blocks: Iterable[tuple[int, Path]]) -> None:
         with self._lock:
-            self._lvm("lvchange", "-an", self._path(filling))
-            self._lvm("lvchange", "-pr", "-ky", *_SNAPSHOT, self._path(filling))
-            self._lvm("lvrename", self._path(filling), self._path(name))
+            pool, volumes = self._report()
+            if name in volumes:
+                return
+            self._need_space(pool)
+            device = self._begin(volumes, name, size, origin)
+        with host_errors(), device.open("r+b") as file:
+            for at, block in blocks:
+                file.seek(at)
+                file.write(block.read_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+        self._finish(name)
+
+    def extents(self, snapshot: str) -> Sequence[ports.Extent]:
+        """As the pool's own metadata has it, of which device-mapper holds one copy still for those who ask."""
+        path = self.source(snapshot).path
+        device = "-".join(name.replace("-", "--") for name in (self._vg, self._pool))
+        with self._lock:
+            pool, volumes = self._report()
+            found = self._found(volumes, snapshot)
+            self._dmsetup(device, "reserve_metadata_snap")
+            try:
+                dump = ["thin_dump", "--metadata-snap", "--dev-id", str(found.thin_id), f"/dev/mapper/{device}_tmeta"]
+                report = command.run(dump, timeout=600)
+            finally:
+                self._dmsetup(device, "release_metadata_snap")
+        inode = path.stat().st_ino
+        extents = []
+        for text in _MAPPING.findall(report):
+            said = {name: int(value) for name, value in _NUMBER.findall(text)}
+            start, home = (pool.chunk * said.get(f"{what}_begin", said.get(f"{what}_block", 0)) for what in ("origin", "data"))
+            length = min(pool.chunk * said.get("length", 1), found.size - start)
+            extents.append(ports.Extent(start, length, path, start, inode, (device, home)))
+        return extents
 
     def capacity(self) -> tuple[int, int]:
         with self._lock:
             pool = self._report()[0]
         return pool.size, int(pool.size * (100 - pool.data_percent) / 100)
+
+    def _begin(self, volumes: Mapping[str, _Volume], name: str, size: int, origin: str | None = None) -> Path:
+        """A device to write a snapshot to, under a name that is not its own yet.
+
+        What a killed process left of it is removed by the next `_begin`, or by `remove`.
+        """
+        filling = _FILLING + checked(name)
+        base = None if origin is None else self._found(volumes, origin)
+        if base is not None and size < base.size:
+            raise ports.HostError(f"{name} of {size} bytes is smaller than its origin {origin}", final=True)
+        if filling in volumes:
+            self._lvm("lvremove", "-y", self._path(filling))
+        if base is None:
+            self._lvm("lvcreate", "-V", f"{size}b", "-T", f"{self._vg}/{self._pool}", "-n", filling)
+        else:
+            self._lvm("lvcreate", "-s", "-kn", "-prw", "-n", filling, self._path(str(origin)))
+            if base.size < size:
+                self._lvm("lvextend", "-L", f"{size}b", self._path(filling))
+        return Path("/dev", self._vg, filling)
+
+    def _finish(self, name: str) -> None:
+        """What was written is a snapshot, whole and frozen."""
+        filling = self._path(_FILLING + name)
+        with self._lock:
+            self._lvm("lvchange", "-an", filling)
+            self._lvm("lvchange", "-pr", "-ky", *_SNAPSHOT, filling)
+            self._lvm("lvrename", filling, self._path(name))
 
     def _path(self, name: str) -> str:
         return f"{self._vg}/{name}"
@@ -195,6 +260,7 @@ class LvmStore:
             if row["lv_name"] == self._pool and not row["pool_lv"]:
                 pool = _Pool(
                     int(row["lv_size"]),
+                    int(row["chunk_size"]),
                     float(row["data_percent"] or 0),
                     float(row["metadata_percent"] or 0),
                     row["zero"],
@@ -207,13 +273,27 @@ class LvmStore:
                     row["lv_active"] == "active",
                     row["lv_device_open"] == "open",
                     row["lv_suspended"] == "suspended",
+                    int(row["thin_id"]),
                 )
         if pool is None:
             raise ports.HostError(f"there is no thin pool {self._vg}/{self._pool}", final=True)
         return pool, volumes
 
+    def _dmsetup(self, device: str, message: str) -> None:
+        """Tell the pool. A copy of its metadata that a killed process held is let go of first."""
+        argv = ["dmsetup", "message", f"{device}-tpool", "0"]
+        try:
+            command.run([*argv, message], environment=_environment())
+        except command.CommandFailed:
+            if message != "reserve_metadata_snap":
+                raise
+            command.run([*argv, "release_metadata_snap"], environment=_environment())
+            command.run([*argv, message], environment=_environment())
+
     def _lvm(self, program: str, *arguments: str) -> str:
-        # Without a udevd, device-mapper must make its nodes itself or wait for ever.
-        environment = {} if _UDEV.exists() else {"DM_DISABLE_UDEV": "1"}
-        environment["LVM_SUPPRESS_FD_WARNINGS"] = "1"
-        return command.run([program, *([] if program == "lvs" else ["-qq"]), *arguments], environment=environment)
+        return command.run([program, *([] if program == "lvs" else ["-qq"]), *arguments], environment=_environment())
+
+
+def _environment() -> Mapping[str, str]:
+    # Without a udevd, device-mapper must make its nodes itself or wait for ever.
+    return {"LVM_SUPPRESS_FD_WARNINGS": "1", **({} if _UDEV.exists() else {"DM_DISABLE_UDEV": "1"})}

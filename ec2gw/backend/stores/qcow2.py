@@ -8,12 +8,15 @@ new one, and at most a layer that the next sweep finds.
 
 from __future__ import annotations
 
+import itertools
+import json
 import secrets
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -24,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 # Layers below a snapshot when it counts as completed. qemu refuses more than 200 and slows down long before.
 DEEPEST = 16
+_BATCH = 128  # blocks that one command writes
 _RACY = 1_000_000_000  # nanoseconds: a file changed this recently may change again without a new time stamp
 
 
@@ -156,6 +160,36 @@ class Qcow2Store:
             with self._folder.locked():
                 self._point(work, name, self._adopt(made, name))
 
+    def assemble(self, name: str, size: int, origin: str | None, blocks: Iterable[tuple[int, Path]]) -> None:
+        if self._ref(name).is_symlink():
+            return
+        base = None if origin is None else self._layer(origin)
+        if base is not None and size < self._header(base).size:
+            raise ports.HostError(f"{name} of {size} bytes is smaller than its origin {origin}", final=True)
+        with self._folder.work() as work:
+            made = self._overlay(work, base, size)
+            self._write(made, base, blocks)
+            with self._folder.locked():
+                if origin is not None and self._layer(origin) != base:
+                    raise ports.HostError(f"{origin} changed while {name} was made from it")
+                self._point(work, name, self._adopt(made, name))
+
+    def extents(self, snapshot: str) -> Sequence[ports.Extent]:
+        """A layer may be given all that is below it meanwhile (`settle`), which moves its bytes: then it is looked again."""
+        layers = self._chain(snapshot)
+        while True:
+            report = command.run(
+                ["qemu-img", "map", "-U", "--output=json", "-f", "qcow2", str(layers[0][0])], timeout=600, with_parent=True
+            )
+            if layers == (layers := self._chain(snapshot)):
+                break
+        found = []
+        for part in json.loads(report):
+            if part["data"]:
+                (path, inode), offset = layers[part["depth"]], part["offset"]
+                found.append(ports.Extent(part["start"], part["length"], path, offset, inode, (path.name, offset)))
+        return found
+
     def capacity(self) -> tuple[int, int]:
         return self._folder.capacity()
 
@@ -193,6 +227,31 @@ class Qcow2Store:
         layer = f"{name}.{secrets.token_hex(6)}.qcow2"
         self._folder.put(made, self._layers / layer)
         return layer
+
+    def _write(self, made: Path, base: str | None, blocks: Iterable[tuple[int, Path]]) -> None:
+        """Write blocks into a layer that is not among the others yet, so that qemu must be told where its `base` is."""
+        image: dict[str, Any] = _image(made)
+        if base is not None:
+            image["backing"] = _image(self._layers / base)
+        left = iter(blocks)
+        while some := list(itertools.islice(left, _BATCH)):
+            # Its commands cannot name a file with a space in its path, so it runs beside them.
+            words = [f"write -q -s {block.name} {at} {block.stat().st_size}" for at, block in some]
+            argv = ["qemu-io", *(part for word in words for part in ("-c", word)), f"json:{json.dumps(image)}"]
+            command.run(argv, timeout=3600, with_parent=True, folder=some[0][1].parent)
+
+    def _chain(self, name: str) -> list[tuple[Path, int]]:
+        """The layer of a disk and those below it, each with the inode of its file now."""
+        chain = []
+        layer: str | None = self._layer(name)
+        while layer is not None:
+            path = self._layers / layer
+            try:
+                chain.append((path, path.stat().st_ino))
+            except OSError as error:
+                raise ports.HostError(f"the layer {layer} cannot be read: {error}") from error
+            layer = self._header(layer).backing
+        return chain
 
     def _header(self, layer: str) -> _Header:
         """Read again only when the file is another or has changed, so that a thousand disks cost a thousand stat calls."""
@@ -235,6 +294,11 @@ class Qcow2Store:
             self._headers.pop(path.name, None)
         if swept:
             self._folder.flush(self._layers)
+
+
+def _image(path: Path) -> dict[str, Any]:
+    """A layer as qemu's JSON names it."""
+    return {"driver": "qcow2", "file": {"driver": "file", "filename": str(path)}}
 
 
 def _parse(head: bytes) -> _Header:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ec2gw.backend import images, ports
@@ -82,10 +82,26 @@ class RawStore:
             os.truncate(made, images.whole_gib(made.stat().st_size))
             self._folder.put(made, self._path(name))
 
+    def assemble(self, name: str, size: int, origin: str | None, blocks: Iterable[tuple[int, Path]]) -> None:
+        if self._path(name).exists():
+            return
+        if origin is not None and size < self._size(origin):
+            raise ports.HostError(f"{name} of {size} bytes is smaller than its origin {origin}", final=True)
+        self._make(name, origin, size, blocks)
+
+    def extents(self, snapshot: str) -> Sequence[ports.Extent]:
+        path, end = self._path(snapshot), self._size(snapshot)
+        with path.open("rb") as file:
+            inode = os.fstat(file.fileno()).st_ino
+            return [
+                ports.Extent(start, hole - start, path, start, inode, (str(path), start))
+                for start, hole in _written(file.fileno(), end)
+            ]
+
     def capacity(self) -> tuple[int, int]:
         return self._folder.capacity()
 
-    def _make(self, name: str, origin: str | None, size: int) -> None:
+    def _make(self, name: str, origin: str | None, size: int, blocks: Iterable[tuple[int, Path]] = ()) -> None:
         with self._folder.work() as work:
             made = work / "disk"
             if origin is None:
@@ -93,6 +109,10 @@ class RawStore:
             else:
                 _copy(self._path(origin), made)
             os.truncate(made, size)
+            with made.open("r+b") as file:
+                for at, block in blocks:
+                    file.seek(at)
+                    file.write(block.read_bytes())
             self._folder.put(made, self._path(name))
 
     def _size(self, name: str) -> int:
@@ -113,21 +133,28 @@ def _copy(origin: Path, made: Path) -> None:
             return
         end = os.fstat(source).st_size
         os.truncate(target, end)
-        at = 0
-        while at < end:
-            try:
-                at = os.lseek(source, at, os.SEEK_DATA)
-            except OSError as error:
-                if error.errno == errno.ENXIO:  # nothing but a hole from here on
-                    return
-                raise
-            hole = os.lseek(source, at, os.SEEK_HOLE)
-            os.lseek(target, at, os.SEEK_SET)
+        for start, hole in _written(source, end):
+            os.lseek(target, start, os.SEEK_SET)
+            at = start
             while at < hole:
                 sent = os.sendfile(target, source, at, hole - at)
                 if sent == 0:  # the file was cut meanwhile
                     return
                 at += sent
+
+
+def _written(file: int, end: int) -> Iterator[tuple[int, int]]:
+    """The parts of a file that are no holes: (from, to)."""
+    hole = 0
+    while hole < end:
+        try:
+            start = os.lseek(file, hole, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole from here on
+                return
+            raise
+        hole = os.lseek(file, start, os.SEEK_HOLE)
+        yield start, hole
 
 
 def _clone(source: int, target: int) -> bool:

@@ -9,8 +9,9 @@ from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from ec2gw.cloud import instances, launch_templates, tags
+from ec2gw.door import repeats
 from ec2gw.model import bdm, errors, instance_types, volume_types
-from ec2gw.query import describe, tokens
+from ec2gw.query import describe
 from ec2gw.query.actions import instance_options
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.query.errors import from_refusal
@@ -52,7 +53,7 @@ def view_version(call: Call, version: LaunchTemplateVersion, tags: describe.Tags
         "CreateTime": version.created_at,
         "CreatedBy": _owner(version.account_id),
         "DefaultVersion": version.version == version.template.default,
-        "LaunchTemplateData": tokens.thaw(version.data),
+        "LaunchTemplateData": repeats.thaw(version.data),
         "Operator": {"Managed": False},
     }
 
@@ -112,7 +113,7 @@ def _data(req: Request) -> Response:
     data: Response = req["LaunchTemplateData"]
     for specification in data.get("TagSpecifications", ()):
         tags.checked((pair.get("Key", ""), pair.get("Value", "")) for pair in specification.get("Tags", ()))
-    kept: Response = tokens.freeze(data)
+    kept: Response = repeats.freeze(data)
     return kept
 
 
@@ -340,7 +341,7 @@ def fill(call: Call, req: Request) -> tuple[Request, dict[str, str]]:
         return req, {}
     template = _named(call, said, "launch instances from")
     version = launch_templates.version(call.tx, template, said.get("Version", launch_templates.DEFAULT))
-    data = {_OTHER_NAMES.get(name, name): value for name, value in tokens.thaw(version.data).items()}
+    data = {_OTHER_NAMES.get(name, name): value for name, value in repeats.thaw(version.data).items()}
     if "SecurityGroups" in req or "SecurityGroupIds" in req:
         data.pop("SecurityGroups", None)
         data.pop("SecurityGroupIds", None)

@@ -462,6 +462,28 @@ def upgrade() -> None:
         batch_op.create_index("ix_tag_account_key_value", ["account_id", "key", "value"], unique=False)
 
     op.create_table(
+        "upload",
+        sa.Column("snapshot_id", sa.String(), nullable=False),
+        sa.Column("parent_id", sa.String(), nullable=True),
+        sa.Column("minutes", sa.Integer(), nullable=False),
+        sa.Column("written_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=True),
+        sa.Column("checksum", sa.LargeBinary(), nullable=True),
+        sa.Column("staged", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("snapshot_id"),
+    )
+    with op.batch_alter_table("upload", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_upload_parent_id"), ["parent_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_upload_staged"), ["staged"], unique=False)
+
+    op.create_table(
+        "upload_block",
+        sa.Column("snapshot_id", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("checksum", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("snapshot_id", "number"),
+    )
+    op.create_table(
         "volume",
         sa.Column("zone", sa.String(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
@@ -671,6 +693,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_volume_account_id"))
 
     op.drop_table("volume")
+    op.drop_table("upload_block")
+    with op.batch_alter_table("upload", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_upload_staged"))
+        batch_op.drop_index(batch_op.f("ix_upload_parent_id"))
+
+    op.drop_table("upload")
     with op.batch_alter_table("tag", schema=None) as batch_op:
         batch_op.drop_index("ix_tag_account_key_value")
 

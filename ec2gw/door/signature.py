@@ -20,12 +20,13 @@ import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ec2gw.query import errors
+from ec2gw.model import errors
 
 SKEW = datetime.timedelta(minutes=15)
 LONGEST_PRESIGNED = 604_800
 
 _V4 = "AWS4-HMAC-SHA256"
+_UNSIGNED_BODY = "UNSIGNED-PAYLOAD"
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,7 @@ _NOBODY = Credential(secret="0" * 40, account_id="", active=False)
 def parameters(raw: Raw) -> list[tuple[str, str]]:
     """The names and values of the query, then of the form in the body, decoded once.
 
-    The body is read as a form whatever its Content-Type says, as EC2 does. Raises the fault MalformedQueryString for what is not
-    percent-encoded UTF-8.
+    The body is read as a form whatever its Content-Type says, as EC2 does. Raises Malformed unless it is percent-encoded UTF-8.
     """
     return [*_decode(_bytes(raw.query)), *_decode(raw.body)]
 
@@ -96,19 +96,28 @@ def parameters(raw: Raw) -> list[tuple[str, str]]:
 def verify(raw: Raw, secret_of: SecretOf, now: datetime.datetime) -> Signed:
     """Who signed the request. `now` is aware.
 
-    Raises the faults AuthFailure (of one and the same text: an unknown key, a wrong secret, an inactive key, a changed request),
-    RequestExpired, MissingAuthenticationToken and IncompleteSignature.
+    Raises Unsigned with the reason `signature-wrong` (one and the same for an unknown key, a wrong secret, an inactive key, a
+    changed request), `request-expired`, `not-signed` or `signature-incomplete`; Malformed for a query that cannot be read.
     """
-    authorization = [value.strip() for value in raw.header("authorization") if value.strip().startswith("AWS4-")]
-    if authorization:
-        return _verify_v4_header(raw, authorization, secret_of, now)
-    query = list(_decode(_bytes(raw.query)))
-    if any(name == "X-Amz-Algorithm" for name, _ in query):
-        return _verify_v4_query(raw, query, secret_of, now)
+    signed = _verify_v4(raw, secret_of, now)
+    if signed is not None:
+        return signed
     params = parameters(raw)
     if any(name in ("AWSAccessKeyId", "Signature", "SignatureVersion") for name, _ in params):
         return _verify_v2(raw, params, secret_of, now)
-    raise errors.Fault("MissingAuthenticationToken", "Request is missing Authentication Token")
+    raise errors.Unsigned("not-signed")
+
+
+def verify_v4(raw: Raw, secret_of: SecretOf, now: datetime.datetime, *, voucher: str | None = None) -> Signed:
+    """As `verify`, for a service that never knew Version 2.
+
+    `voucher` is the header, in lower case, by which this request may vouch for its body: where it is signed, the body need not be
+    (UNSIGNED-PAYLOAD), and it is for the caller to hold the body against it.
+    """
+    signed = _verify_v4(raw, secret_of, now, voucher)
+    if signed is None:
+        raise errors.Unsigned("not-signed")
+    return signed
 
 
 # -- Version 4 ------------------------------------------------------------------------------------------------------------------
@@ -125,7 +134,20 @@ class _Scope:
         return f"{self.date}/{self.region}/{self.service}/aws4_request"
 
 
-def _verify_v4_header(raw: Raw, authorization: list[str], secret_of: SecretOf, now: datetime.datetime) -> Signed:
+def _verify_v4(raw: Raw, secret_of: SecretOf, now: datetime.datetime, voucher: str | None = None) -> Signed | None:
+    """None where there is no signature of this version."""
+    authorization = [value.strip() for value in raw.header("authorization") if value.strip().startswith("AWS4-")]
+    if authorization:
+        return _verify_v4_header(raw, authorization, secret_of, now, voucher)
+    query = list(_decode(_bytes(raw.query)))
+    if any(name == "X-Amz-Algorithm" for name, _ in query):
+        return _verify_v4_query(raw, query, secret_of, now, voucher)
+    return None
+
+
+def _verify_v4_header(
+    raw: Raw, authorization: list[str], secret_of: SecretOf, now: datetime.datetime, voucher: str | None
+) -> Signed:
     if len(authorization) > 1:
         raise _incomplete("More than one Authorization header.")
     algorithm, _, rest = authorization[0].partition(" ")
@@ -137,13 +159,15 @@ def _verify_v4_header(raw: Raw, authorization: list[str], secret_of: SecretOf, n
             raise _incomplete(f"Authorization header requires '{name}' parameter.")
     stamp, at = _v4_header_date(raw, fields["SignedHeaders"])
     token = _one_or_none(raw.header("x-amz-security-token"))
-    signed = _match_v4(raw, raw.query, fields, stamp, token, secret_of)
+    signed = _match_v4(raw, raw.query, fields, stamp, token, secret_of, voucher)
     if abs(now - at) > SKEW:
         raise _expired()
     return Signed(*signed, at)
 
 
-def _verify_v4_query(raw: Raw, query: list[tuple[str, str]], secret_of: SecretOf, now: datetime.datetime) -> Signed:
+def _verify_v4_query(
+    raw: Raw, query: list[tuple[str, str]], secret_of: SecretOf, now: datetime.datetime, voucher: str | None
+) -> Signed:
     wanted = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
     fields = {name: _only(query, f"X-Amz-{name}") for name in wanted}
     if fields["Algorithm"] != _V4:
@@ -154,7 +178,7 @@ def _verify_v4_query(raw: Raw, query: list[tuple[str, str]], secret_of: SecretOf
     at = _basic_time(fields["Date"])
     token = _one_or_none([value for name, value in query if name == "X-Amz-Security-Token"])
     pairs = [pair for pair in raw.query.split("&") if urllib.parse.unquote_plus(pair.partition("=")[0]) != "X-Amz-Signature"]
-    signed = _match_v4(raw, "&".join(pairs), fields, fields["Date"], token, secret_of)
+    signed = _match_v4(raw, "&".join(pairs), fields, fields["Date"], token, secret_of, voucher)
     if not -SKEW <= now - at <= datetime.timedelta(seconds=int(expires)):
         raise _expired()
     return Signed(*signed, at)
@@ -188,9 +212,15 @@ def _basic_time(text: str) -> datetime.datetime:
 
 
 def _match_v4(
-    raw: Raw, query: str, fields: dict[str, str], stamp: str, token: str | None, secret_of: SecretOf
+    raw: Raw,
+    query: str,
+    fields: dict[str, str],
+    stamp: str,
+    token: str | None,
+    secret_of: SecretOf,
+    voucher: str | None,
 ) -> tuple[str, str]:
-    """(access key id, account id) of whoever made the signature; any region and service may be named. Raises AuthFailure."""
+    """(access key id, account id) of whoever made the signature; any region and service may be named. Raises Unsigned."""
     words = fields["Credential"].split("/")
     if len(words) != 5 or not all(words) or words[4] != "aws4_request":
         raise _incomplete("Credential must have the form KEY/DATE/REGION/SERVICE/aws4_request.")
@@ -200,10 +230,10 @@ def _match_v4(
     key = b"AWS4" + _bytes(credential.secret)
     for word in (scope.date, scope.region, scope.service, "aws4_request"):
         key = hmac.digest(key, _bytes(word), "sha256")
-    body_hash = hashlib.sha256(raw.body).hexdigest()
+    body_hashes = [hashlib.sha256(raw.body).hexdigest(), *([_UNSIGNED_BODY] if voucher in names else [])]
     given = _bytes(fields["Signature"])
     matched = False
-    for path, text, host in itertools.product(_v4_paths(raw.path), _v4_queries(query), _hosts(raw)):
+    for path, text, host, body_hash in itertools.product(_v4_paths(raw.path), _v4_queries(query), _hosts(raw), body_hashes):
         lines = [f"{name}:{_v4_header_value(raw, name, host)}" for name in names]
         canonical = "\n".join([raw.method, path, text, *lines, "", fields["SignedHeaders"], body_hash])
         to_sign = "\n".join([_V4, stamp, str(scope), hashlib.sha256(_bytes(canonical)).hexdigest()])
@@ -211,7 +241,7 @@ def _match_v4(
     # Whatever is signed must be there; the host always is; a hash of the body that is sent must be the body's.
     present = "host" in names and all(raw.header(name) for name in names)
     hashes = raw.header("x-amz-content-sha256") if "x-amz-content-sha256" in names else []
-    honest = all(value == body_hash for value in hashes) and stamp[:8] == scope.date
+    honest = all(value in body_hashes for value in hashes) and stamp[:8] == scope.date
     return scope.access_key_id, _admit(credential, token, matched and present and honest)
 
 
@@ -246,15 +276,13 @@ def _verify_v2(raw: Raw, params: list[tuple[str, str]], secret_of: SecretOf, now
         _only(params, name) for name in ("AWSAccessKeyId", "SignatureVersion", "SignatureMethod", "Signature")
     )
     if version != "2":
-        raise errors.Fault(
-            "InvalidParameterValue", f"Value ({version[:32]}) for parameter SignatureVersion is invalid. Must be 2."
-        )
+        raise _invalid("SignatureVersion", version, "Must be 2.")
     if method not in _V2_METHODS:
-        why = f"Must be one of {', '.join(_V2_METHODS)}."
-        raise errors.Fault("InvalidParameterValue", f"Value ({method[:32]}) for parameter SignatureMethod is invalid. {why}")
+        raise _invalid("SignatureMethod", method, f"Must be one of {', '.join(_V2_METHODS)}.")
     named = {name for name, _ in params}
     if ("Timestamp" in named) == ("Expires" in named):
-        raise errors.Fault("InvalidParameterCombination", "Exactly one of Timestamp and Expires must be in the request.")
+        message = "Exactly one of Timestamp and Expires must be in the request."
+        raise errors.Conflict("invalid-combination", message=message)
     label = "Timestamp" if "Timestamp" in named else "Expires"
     text = _only(params, label)
     moment = _v2_time(label, text)
@@ -269,7 +297,7 @@ def _verify_v2(raw: Raw, params: list[tuple[str, str]], secret_of: SecretOf, now
     token = _one_or_none([value for name, value in params if name == "SecurityToken"])
     account_id = _admit(credential, token, matched)
     if abs(now - moment) > SKEW if label == "Timestamp" else now > moment:
-        raise errors.Fault("RequestExpired", f"Request has expired. {label} date is {text}")
+        raise _expired(f" {label} date is {text}")
     return Signed(access_key_id, account_id, moment if label == "Timestamp" else None)
 
 
@@ -295,7 +323,7 @@ def _admit(credential: Credential, token: str | None, matched: bool) -> str:
     lasting = credential.session_token is None
     same_token = hmac.compare_digest(_bytes(token or ""), _bytes(credential.session_token or ""))
     if not (matched and (lasting or same_token) and credential.active):
-        raise errors.Fault("AuthFailure", "AWS was not able to validate the provided access credentials")
+        raise errors.Unsigned("signature-wrong")
     return credential.account_id
 
 
@@ -350,17 +378,17 @@ def _different(*texts: str) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
-def _expired() -> errors.Fault:
-    return errors.Fault("RequestExpired", "Request has expired.")
+def _expired(detail: str = "") -> errors.Unsigned:
+    return errors.Unsigned("request-expired", detail=detail)
 
 
-def _incomplete(message: str) -> errors.Fault:
-    return errors.Fault("IncompleteSignature", message)
+def _incomplete(message: str) -> errors.Unsigned:
+    return errors.Unsigned("signature-incomplete", message=message)
 
 
-def _invalid(name: str, value: str, why: str) -> errors.Fault:
-    return errors.Fault("InvalidParameterValue", f"Value ({value[:64]}) for parameter {name} is invalid. {why}")
+def _invalid(name: str, value: str, why: str) -> errors.Invalid:
+    return errors.Invalid("invalid-value", value=value[:64], parameter=name, why=why)
 
 
-def _malformed() -> errors.Fault:
-    return errors.Fault("MalformedQueryString", "The query string contains a syntax error.")
+def _malformed() -> errors.Malformed:
+    return errors.Malformed("malformed-query")

@@ -24,7 +24,9 @@ import time_machine
 from hypothesis import strategies
 
 from conformance import traffic
-from ec2gw.query import errors, signature
+from ec2gw.door import signature
+from ec2gw.model.errors import Refusal
+from ec2gw.query import errors
 
 KEY = traffic.ACCESS_KEY
 SECRET = traffic.SECRET_KEY
@@ -43,7 +45,11 @@ def secret_of(access_key_id: str) -> signature.Credential | None:
 
 
 def verify(raw: signature.Raw, now: datetime.datetime = NOW) -> signature.Signed:
-    return signature.verify(raw, secret_of, now)
+    """As the EC2 face says it."""
+    try:
+        return signature.verify(raw, secret_of, now)
+    except Refusal as refusal:
+        raise errors.from_refusal(refusal) from None
 
 
 def code(raw: signature.Raw, now: datetime.datetime = NOW) -> str:
@@ -532,9 +538,9 @@ def test_what_is_not_utf8_is_malformed(target: str) -> None:
         signature.Raw("GET", target, (), b""),
         signature.Raw("POST", "/", (), target[2:].encode("utf-8", "surrogateescape")),
     ):
-        with pytest.raises(errors.Fault) as caught:
+        with pytest.raises(Refusal) as caught:
             signature.parameters(raw)
-        assert caught.value.code == "MalformedQueryString"
+        assert errors.from_refusal(caught.value).code == "MalformedQueryString"
 
 
 def test_parameters_are_decoded_once_and_kept_in_order() -> None:
