@@ -1,4 +1,4 @@
-"""botocore's description of the EBS direct APIs, the only one of the wire there is: operations, paths, shapes, statuses of errors."""
+"""botocore's description of the EBS direct APIs, the only one of their wire: operations, paths, shapes, statuses of errors."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def _operation(name: str) -> Operation:
     described = _SERVICE.operation_model(name)
     pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(described.http["requestUri"]))
     status = described.http.get("responseCode", 200)
+    assert described.input_shape is not None and described.output_shape is not None
     return Operation(name, described.http["method"], re.compile(pattern), status, described.input_shape, described.output_shape)
 
 

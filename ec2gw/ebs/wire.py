@@ -13,7 +13,7 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from botocore.model import Shape, StructureShape
+from botocore.model import ListShape, Shape, StructureShape
 
 from ec2gw.door import signature
 from ec2gw.ebs.errors import Fault
@@ -76,7 +76,7 @@ def write_error(fault: Fault) -> tuple[dict[str, str], bytes]:
     return headers, json.dumps(said, separators=(",", ":")).encode()
 
 
-# -- reading ------------------------------------------------------------------------------------------------------------------------
+# -- reading ---------------------------------------------------------------------------------------------------------------------
 
 
 def _json(body: bytes) -> dict[str, Any]:
@@ -109,43 +109,40 @@ def _value(shape: Shape, value: Any, depth: int = 0) -> Any:
     """A value that came in JSON."""
     if depth > _DEEPEST:
         raise _unreadable()
-    match shape.type_name, value:
-        case (("integer" | "long"), int()) if not isinstance(value, bool):
-            return _text(shape, str(value)) if abs(value) < 1 << 64 else _text(shape, "")
-        case "string", str():
-            return _text(shape, value)
-        case "boolean", bool():
-            return value
-        case "list", list():
-            return [_value(shape.member, item, depth + 1) for item in value]
-        case "structure", dict():
-            return {
-                name: _value(member, value[name], depth + 1)
-                for name, member in shape.members.items()
-                if value.get(name) is not None
-            }
+    if isinstance(shape, ListShape) and isinstance(value, list):
+        return [_value(shape.member, item, depth + 1) for item in value]
+    if isinstance(shape, StructureShape) and isinstance(value, dict):
+        there = {name: member for name, member in shape.members.items() if value.get(name) is not None}
+        return {name: _value(member, value[name], depth + 1) for name, member in there.items()}
+    if shape.type_name == "boolean" and isinstance(value, bool):
+        return value
+    if shape.type_name in _NUMBER and isinstance(value, int) and not isinstance(value, bool):
+        return _text(shape, str(value))
+    if shape.type_name == "string" and isinstance(value, str):
+        return _text(shape, value)
     raise _unreadable()
 
 
 def _problems(operation: Operation, request: Request) -> Iterator[str]:
     for name in operation.input.required_members:
         if name not in request:
-            yield _problem(operation, name, "null", "Member must not be null")
+            yield _problem(name, "null", "Member must not be null")
     for name, value in request.items():
         if isinstance(value, int | str) and not isinstance(value, bool):
             shape = operation.input.members[name]
             for rule in _broken(shape, value, enum=(operation.name, name) not in _UNCHECKED):
-                yield _problem(operation, name, f"'{value}'", rule)
+                yield _problem(name, f"'{value}'", rule)
         if isinstance(value, list):
-            yield from _in_list(operation, name, value)
+            yield from _problems_of(operation.input.members[name], name, value)
 
 
-def _in_list(operation: Operation, name: str, items: list[Any]) -> Iterator[str]:
-    shape = operation.input.members[name].member
+def _problems_of(shape: Shape, name: str, items: list[Any]) -> Iterator[str]:
+    """Those of the structures in a list."""
+    assert isinstance(shape, ListShape) and isinstance(shape.member, StructureShape)
     for number, item in enumerate(items, 1):
         for part, value in item.items():
-            for rule in _broken(shape.members[part], value):
-                yield _problem(operation, f"{name}.{number}.member.{part[0].lower()}{part[1:]}", f"'{value}'", rule)
+            for rule in _broken(shape.member.members[part], value):
+                yield _problem(f"{name}.{number}.member.{part[0].lower()}{part[1:]}", f"'{value}'", rule)
 
 
 def _broken(shape: Shape, value: int | str, *, enum: bool = True) -> Iterator[str]:
@@ -163,7 +160,7 @@ def _broken(shape: Shape, value: int | str, *, enum: bool = True) -> Iterator[st
         yield f"Member must satisfy regular expression pattern: {rules['pattern']}"
 
 
-def _problem(operation: Operation, name: str, value: str, rule: str) -> str:
+def _problem(name: str, value: str, rule: str) -> str:
     return f"Value {value[:512]} at '{name[0].lower()}{name[1:]}' failed to satisfy constraint: {rule}"
 
 
@@ -175,7 +172,7 @@ def _unreadable() -> Fault:
     return Fault("SerializationException", "The request cannot be read.")
 
 
-# -- writing ------------------------------------------------------------------------------------------------------------------------
+# -- writing ---------------------------------------------------------------------------------------------------------------------
 
 
 def _plain(shape: Shape, value: Any) -> Any:
@@ -184,7 +181,7 @@ def _plain(shape: Shape, value: Any) -> Any:
         return None
     if isinstance(shape, StructureShape):
         return {name: _plain(member, value.get(name)) for name, member in sorted(shape.members.items())}
-    if shape.type_name == "list":
+    if isinstance(shape, ListShape):
         return [_plain(shape.member, item) for item in value]
     if isinstance(value, datetime.datetime):
         return round(value.timestamp(), 3)

@@ -40,6 +40,7 @@ def deeds(image: Path) -> dict[str, Callable[[ports.VolumeStore], object]]:
         "remove-volume": lambda store: store.remove("vol-1"),
         "remove-snapshot": lambda store: store.remove("snap-1"),
         "fill": lambda store: store.fill("snap-2", image, "qcow2", silent),
+        "assemble": lambda store: store.assemble("snap-2", SIZE, "snap-1", [(MIB, image.with_name("block"))]),
     }
 
 
@@ -48,9 +49,11 @@ def test_killed_before_any_step_and_done_again_is_done_once(kind: str, tmp_path:
     image = tmp_path / "image.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), str(SIZE)], check=True)
     subprocess.run(["qemu-io", "-f", "qcow2", "-c", f"write -q -P 77 {MIB} 65536", str(image)], check=True)
+    image.with_name("block").write_bytes(b"\x4e" * 65536)
     do = deeds(image)[deed]
     contents = {"vol-1": pattern((1, 0), (2, MIB)), "snap-1": pattern((1, 0))}
-    new_name = {"create": "vol-2", "create-from": "vol-2", "snapshot": "snap-2", "copy": "snap-2", "fill": "snap-2"}.get(deed)
+    volumes, snapshots = ("create", "create-from"), ("snapshot", "copy", "fill", "assemble")
+    new_name = (dict.fromkeys(volumes, "vol-2") | dict.fromkeys(snapshots, "snap-2")).get(deed)
     gone = {"remove-volume": "vol-1", "remove-snapshot": "snap-1"}.get(deed)
     new_content = {
         "create": bytes(SIZE),
@@ -58,6 +61,7 @@ def test_killed_before_any_step_and_done_again_is_done_once(kind: str, tmp_path:
         "snapshot": contents["vol-1"],
         "copy": contents["snap-1"],
         "fill": pattern((77, MIB)),
+        "assemble": pattern((1, 0), (78, MIB)),
     }.get(deed, b"")
     for step in itertools.count():
         folder = tmp_path / f"store-{step}"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ec2gw.backend import ports
+from ec2gw.backend import blocks, ports
 from ec2gw.backend.stores import qcow2, raw
 from tests.backend.disks import GIB, KINDS, MIB, POOL, SIZE, chain, content, new, open_store, pattern, same, silent, write
 
@@ -291,6 +291,64 @@ def test_an_image_with_a_backing_file_is_refused(store: ports.VolumeStore, tmp_p
     with pytest.raises(ports.HostError, match="backing file"):
         store.fill(new("snap"), image, "qcow2", silent)
     assert store.observe() == {}
+
+
+# -- blocks ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_is_assembled_of_blocks_over_another(store: ports.VolumeStore, tmp_path: Path) -> None:
+    """And its blocks, and what has changed, are found where they are; a block of zeros that was written is a block."""
+    parts = {}
+    for place, byte in ((0, 1), (2, 2), (15, 3), (4, 0)):
+        parts[place] = tmp_path / f"{place}-part"
+        parts[place].write_bytes(bytes([byte]) * blocks.SIZE)
+    first, second, made = new("snap"), new("snap"), new("vol")
+    store.assemble(first, SIZE, None, [(place * blocks.SIZE, parts[place]) for place in (0, 2, 4)])
+    store.assemble(first, SIZE, None, [(0, tmp_path / "not-there")])  # nothing is done when it is there
+    parts[2].write_bytes(b"\x09" * blocks.SIZE)
+    store.assemble(second, 2 * SIZE, first, ((place * blocks.SIZE, parts[place]) for place in (2, 15)))
+    wanted = bytearray(2 * SIZE)
+    for place, byte in ((0, 1), (2, 9), (15, 3)):
+        wanted[place * blocks.SIZE : (place + 1) * blocks.SIZE] = bytes([byte]) * blocks.SIZE
+    store.create(made, 2 * SIZE, second)
+    assert same(content(store, made), bytes(wanted))
+    assert store.observe() == {first: SIZE, second: 2 * SIZE, made: 2 * SIZE}
+    reader = blocks.Reader()
+    assert list(reader.written(store, first)) == [0, 2, 4]
+    assert list(reader.written(store, second)) == [0, 2, 4, 15]
+    assert list(reader.changed((store, first), (store, second))) == [2, 15]
+    for place in (0, 1, 2, 4, 15):
+        assert same(reader.read(store, second, place), bytes(wanted[place * blocks.SIZE : (place + 1) * blocks.SIZE]))
+    assert same(reader.read(store, first, 2), b"\x02" * blocks.SIZE)
+
+
+def test_blocks_of_volumes_snapshots_are_what_is_written(store: ports.VolumeStore) -> None:
+    volume, one, two = new("vol"), new("snap"), new("snap")
+    store.create(volume, SIZE)
+    write(store, volume, 1, 0)
+    write(store, volume, 2, 5 * blocks.SIZE - 65536, 131072)  # across the border of two
+    store.snapshot(volume, one)
+    write(store, volume, 3, 0)
+    write(store, volume, 2, 5 * blocks.SIZE)  # the same again
+    store.snapshot(volume, two)
+    write(store, volume, 4, 6 * blocks.SIZE)
+    reader = blocks.Reader()
+    assert list(reader.written(store, one)) == [0, 4, 5]
+    assert list(reader.changed((store, one), (store, two))) == [0]
+    assert same(reader.read(store, two, 4), bytes(blocks.SIZE - 65536) + b"\x02" * 65536)
+
+
+def test_an_assembly_that_cannot_be_leaves_nothing(store: ports.VolumeStore, tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    part.write_bytes(bytes(blocks.SIZE))
+    first = new("snap")
+    store.assemble(first, SIZE, None, [])
+    for size, origin, path in ((SIZE // 2, first, part), (SIZE, new("snap"), part), (SIZE, None, tmp_path / "absent")):
+        with pytest.raises(ports.HostError):
+            store.assemble(new("snap"), size, origin, [(0, path)])
+    with pytest.raises(ports.HostError):
+        store.extents(new("snap"))
+    assert store.observe() == {first: SIZE}
 
 
 # -- cost --------------------------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.now = BEGIN
+        self.folder = folder
         (folder / "records.db").write_bytes(_empty())
         self.database = Database(f"sqlite:///{folder / 'records.db'}", lambda: self.now)
         self.touched: set[str] = set()

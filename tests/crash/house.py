@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from ec2gw.backend import simulated
 from ec2gw.backend.ports import VolumeStore
+from ec2gw.backend.staging import Staging
 from ec2gw.backend.stores import qcow2, raw
 from ec2gw.cloud import networks
 from ec2gw.engine import loop, observe
@@ -46,6 +47,9 @@ class House:
 
     def store(self) -> VolumeStore:
         return STORES[self._store](self.folder / "volumes")
+
+    def staging(self) -> Staging:
+        return Staging(self.folder / "uploads")
 
     def machines(self) -> simulated.Hypervisor:
         return simulated.Hypervisor(self.folder / "machines")
@@ -106,7 +110,7 @@ class House:
         database = self._database()
         machines = self.machines()
         # One worker: the same steps in the same order at every run, so that a point's number means the same step.
-        engine = loop.Engine(database, {ZONE: self.store()}, machines, workers=1, patience=1, on_step=on_step)
+        engine = loop.Engine(database, {ZONE: self.store()}, machines, self.staging(), workers=1, patience=1, on_step=on_step)
         engine.start()
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:

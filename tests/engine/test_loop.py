@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ec2gw.backend.ports import HostError
+from ec2gw.backend.staging import Staging
 from ec2gw.cloud import images, instances, snapshots, volumes
 from ec2gw.engine import loop, steps
 from ec2gw.engine.loop import Engine
@@ -34,7 +35,15 @@ def host(world: World) -> Host:
 
 @contextmanager
 def running(world: World, host: Host, *, workers: int = 4, on_step: loop.OnStep = loop.ignore) -> Iterator[Engine]:
-    engine = Engine(world.database, dict.fromkeys(ZONES, host), host, workers=workers, patience=0.5, on_step=on_step)
+    engine = Engine(
+        world.database,
+        dict.fromkeys(ZONES, host),
+        host,
+        Staging(world.folder / "uploads"),
+        workers=workers,
+        patience=0.5,
+        on_step=on_step,
+    )
     engine.start()
     try:
         yield engine

@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ec2gw.backend.ports import Domain
+from ec2gw.backend.staging import Staging
 from ec2gw.cloud import images, instances, root_volumes, snapshots, volumes
 from ec2gw.engine import observe, plan, steps
 from ec2gw.engine.perform import Performer
@@ -294,8 +295,9 @@ class Story:
     def __init__(self, folder: Path) -> None:
         self.world = World(folder)
         self.host = Host()
+        self.staging = Staging(folder / "uploads")
         self.dying = False
-        self.performer = Performer(self.world.database, dict.fromkeys(ZONES, self.host), self.host, self._halfway)
+        self.performer = Performer(self.world.database, dict.fromkeys(ZONES, self.host), self.host, self.staging, self._halfway)
         self.image = self.world.image(
             Line("/dev/sdb", virtual="ephemeral0"), Line("/dev/sdf", size=1, delete_on_termination=False)
         )
@@ -529,7 +531,7 @@ def test_death_after_the_host_s_part_of_any_step_changes_nothing(tmp_path: Path,
             if noted - 1 == fatal:
                 raise Killed
 
-        story.performer = Performer(story.world.database, dict.fromkeys(ZONES, story.host), story.host, halfway)
+        story.performer = Performer(story.world.database, dict.fromkeys(ZONES, story.host), story.host, story.staging, halfway)
         story.settle()
         story.check()
         return _shape(story), noted

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from ec2gw.backend import simulated
+from ec2gw.backend.staging import Staging
 from ec2gw.backend.stores import raw
 from ec2gw.cloud import accounts, images, networks, snapshots
 from ec2gw.engine import loop
@@ -41,7 +42,12 @@ class House:
         self.database = session.Database(f"sqlite:///{folder}/records.db")
         records.Record.metadata.create_all(self.database.engine)
         store = raw.RawStore(folder / "volumes")
-        self.engine = loop.Engine(self.database, dict.fromkeys(REGION.zones, store), simulated.Hypervisor(folder / "machines"))
+        self.engine = loop.Engine(
+            self.database,
+            dict.fromkeys(REGION.zones, store),
+            simulated.Hypervisor(folder / "machines"),
+            Staging(folder / "uploads"),
+        )
         with self.database.write() as tx:
             self.account = accounts.create(tx, "mine").id
             networks.ensure_default(tx, self.account, REGION.name, REGION.zones)
