@@ -5,6 +5,7 @@ The engine runs in a forked process, so that a kill is a real SIGKILL: nothing o
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import threading
@@ -19,7 +20,7 @@ from ec2gw.backend import simulated
 from ec2gw.backend.ports import VolumeStore
 from ec2gw.backend.staging import Staging
 from ec2gw.backend.stores import qcow2, raw
-from ec2gw.cloud import networks
+from ec2gw.cloud import networks, uploads
 from ec2gw.engine import loop, observe
 from ec2gw.engine.steps import Step
 from ec2gw.state import records
@@ -65,6 +66,12 @@ class House:
             result = verb(tx, ACCOUNT, *words, **more)
         database.close()
         return result
+
+    def received(self, snapshot: str, number: int, data: bytes) -> None:
+        """A client has written a block of an upload."""
+        block = uploads.Block(number, hashlib.sha256(data).digest())
+        self.staging().put(snapshot, number, block.checksum, data)
+        self.wish(uploads.receive, snapshot, block)
 
     def ask(self, question: Callable[[Transaction], T]) -> T:
         """Read the records."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from ec2gw.cloud import images, instances, root_volumes, snapshots, volumes
+from ec2gw.cloud import images, instances, root_volumes, snapshots, uploads, volumes
 from ec2gw.model import bdm
 from ec2gw.state import records
 from ec2gw.state.session import Transaction
@@ -111,6 +111,18 @@ def replace_root_for_good(house: House, names: dict[str, Any]) -> None:
     house.wish(root_volumes.replace, names["instance"], volume_id=names["free"], delete_old=True)
 
 
+def upload(house: House, names: dict[str, Any]) -> None:
+    """One over a parent that is deleted meanwhile, and one that does not add up."""
+    parent = house.wish(snapshots.create, names["free"])
+    house.run()
+    for _ in range(2):
+        house.received(house.wish(uploads.start, 1, ZONE, parent_id=parent.id).id, 3, b"x" * uploads.BLOCK)
+    house.wish(snapshots.delete, parent.id)
+    first, second = sorted(house.ask(uploads.staged))
+    house.wish(uploads.complete, first, 1)
+    house.wish(uploads.complete, second, 2)
+
+
 def terminate(house: House, names: dict[str, Any]) -> None:
     house.wish(instances.terminate, [names["instance"]], 1)
 
@@ -132,6 +144,7 @@ STORIES: dict[str, Story] = {
         create_image,
         terminate,
         delete,
+        upload,
         create_snapshots,
         delete_of_a_set,
         copy_image,
@@ -169,7 +182,8 @@ def audit(house: House) -> None:
     """Disks and machines are exactly those that the records account for."""
 
     def accounted(tx: Transaction) -> tuple[set[str], set[str]]:
-        disks = set(tx.db.scalars(select(records.Volume.id))) | set(tx.db.scalars(select(records.Snapshot.id)))
+        made = select(records.Snapshot.id).where(records.Snapshot.state != "error")
+        disks = set(tx.db.scalars(select(records.Volume.id))) | set(tx.db.scalars(made))
         machines = set()
         for row in tx.db.scalars(select(records.Instance).where(records.Instance.state != "terminated")):
             machines.add(row.id)
@@ -182,6 +196,8 @@ def audit(house: House) -> None:
     store = house.store()
     assert {name: size for name, size in store.observe().items() if name in sizes} == sizes
     assert set(store.observe()) == disks
+    assert house.staging().snapshots() == set()
+    assert not house.ask(lambda tx: tx.db.scalars(select(records.UploadBlock)).all())
     domains = house.machines().domains()
     assert set(domains) == machines
     for name in disks:

@@ -9,6 +9,7 @@ import http.client
 import json
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from ec2gw.backend import simulated
+from ec2gw.backend.ports import VolumeStore
 from ec2gw.backend.staging import Staging
 from ec2gw.backend.stores import qcow2, raw
 from ec2gw.cloud import accounts, networks
@@ -35,7 +37,7 @@ from tests.query.face import Key
 
 ZONE = "us-east-1a"
 BLOCK = 524_288
-STORES = {"raw": raw.RawStore, "qcow2": qcow2.Qcow2Store}
+STORES: dict[str, Callable[[Path], VolumeStore]] = {"raw": raw.RawStore, "qcow2": qcow2.Qcow2Store}
 
 
 def block(letter: str) -> bytes:
@@ -63,7 +65,7 @@ class House:
         self.registry = CollectorRegistry()
         self.store = STORES[store](folder / "volumes")
         self.staging = Staging(folder / "uploads")
-        zones = {ZONE: self.store}
+        zones: dict[str, VolumeStore] = {ZONE: self.store}
         self.engine = Engine(self.database, zones, simulated.Hypervisor(folder / "machines"), self.staging)
         self.blocks = Blocks(zones, self.staging)
         self.first, self.second = self.key("first"), self.key("second")

@@ -168,7 +168,8 @@ def test_pages(house: House, ebs: Any) -> None:
         (ebs.list_snapshot_blocks, "Blocks", {"SnapshotId": child}),
         (ebs.list_changed_blocks, "ChangedBlocks", {"FirstSnapshotId": root, "SecondSnapshotId": child}),
     ):
-        pages, token = [], {}
+        pages: list[list[int]] = []
+        token: dict[str, str] = {}
         while True:
             said = call(**more, MaxResults=100, **token)
             pages.append([block["BlockIndex"] for block in said[row]])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.model import StructureShape
 
 import ec2gw
 from ec2gw.ebs import errors, model
@@ -24,7 +25,9 @@ def refusal(call: Any, **params: Any) -> tuple[str, str | None, str, int]:
     with pytest.raises(ClientError) as caught:
         call(**params)
     said = caught.value.response
-    return said["Error"]["Code"], said.get("Reason"), said["Error"]["Message"], said["ResponseMetadata"]["HTTPStatusCode"]
+    error, reason = said["Error"], said.get("Reason")
+    assert reason is None or isinstance(reason, str)
+    return error["Code"], reason, error["Message"], said["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def invalid(message: str, reason: str | None = None) -> tuple[str, str | None, str, int]:
@@ -238,8 +241,10 @@ def test_every_code_and_reason_is_one_of_the_service() -> None:
         fault = errors.Fault(row.code, "", row.reason)
         assert 400 <= fault.status <= 500, slug
         if row.code in known:
-            reason = known[row.code].members.get("Reason")
-            assert row.reason is None or (reason is not None and row.reason in reason.enum), slug
+            shape = known[row.code]
+            assert isinstance(shape, StructureShape)
+            reason = shape.members.get("Reason")
+            assert row.reason is None or (reason is not None and row.reason in reason.metadata["enum"]), slug
         else:
             assert row.reason is None, slug
 
