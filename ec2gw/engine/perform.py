@@ -66,8 +66,11 @@ class Performer:
             case steps.CompleteSnapshot(snapshot, zone):
                 self._stores[zone].settle(snapshot)
                 self._note(step, snapshots.completed, snapshot)
-            case steps.RemoveSnapshot(snapshot, zone):
-                self._stores[zone].remove(snapshot)
+            case steps.RemoveSnapshot(snapshot, zone, half_cut):
+                with self._sources:
+                    if half_cut:
+                        self._follow(half_cut, zone)
+                    self._stores[zone].remove(snapshot)
                 self._note(step, snapshots.removed, snapshot)
             case steps.SettleImage(image):
                 self._note(step, images.settle, image)
@@ -168,8 +171,12 @@ class Performer:
     def _cut(self, snapshot: str, volume: str, zone: str) -> None:
         with self._sources:
             self._stores[zone].snapshot(volume, snapshot)
-            for instance, slot in self._machine_of(volume):
-                self._hypervisor.switch(instance, [self._disk(steps.Place(volume, zone, slot))])
+            self._follow(volume, zone)
+
+    def _follow(self, volume: str, zone: str) -> None:
+        """Have the volume's machine write where the store has the volume: a cut that was killed, or failed, may have been half."""
+        for instance, slot in self._machine_of(volume):
+            self._hypervisor.switch(instance, [self._disk(steps.Place(volume, zone, slot))])
 
     def _cut_set(self, step: steps.CutSet) -> None:
         """Several volumes at one instant: their machine stands still meanwhile, so that no write falls between two cuts.
@@ -221,6 +228,7 @@ class Performer:
 
     def _grow(self, volume: str, zone: str, size: int) -> None:
         with self._sources:
+            self._follow(volume, zone)
             self._stores[zone].grow(volume, size)
             for instance, _ in self._machine_of(volume):
                 self._hypervisor.resize(instance, volume, size)

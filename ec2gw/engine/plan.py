@@ -50,7 +50,7 @@ def snapshot(seen: observe.Snapshot, domain: Domain | None, now: datetime) -> St
                 return steps.Rest(wait=LOOK_AGAIN)
             return steps.CutSnapshot(seen.id, seen.origin, seen.zone)
         case "deleting" if not seen.wanted:
-            return steps.RemoveSnapshot(seen.id, seen.zone)
+            return steps.RemoveSnapshot(seen.id, seen.zone, None if seen.cut else seen.origin)
     return None
 
 

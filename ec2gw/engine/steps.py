@@ -118,8 +118,11 @@ class CompleteSnapshot(Step):
 
 @dataclass(frozen=True)
 class RemoveSnapshot(Step):
+    """`half_cut`: the volume of a snapshot that nobody knows to have been cut, or to have been cut in part."""
+
     snapshot: str
     zone: str
+    half_cut: str | None = None
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,8 @@ def snap(state: str, origin: str | None = VOL, *, cut: bool = False, machine: st
         (snap("pending", machine=VM, cut=True), machine(), steps.CompleteSnapshot(SNAP, ZONE)),
         (snap("completed"), None, None),
         (snap("error"), None, None),
-        (snap("deleting"), None, steps.RemoveSnapshot(SNAP, ZONE)),
+        (snap("deleting"), None, steps.RemoveSnapshot(SNAP, ZONE, VOL)),
+        (snap("deleting", cut=True), None, steps.RemoveSnapshot(SNAP, ZONE)),
         (snap("deleting", wanted=True), None, None),  # a volume is being made from it
         (replace(snap("pending"), set_id=SNAP, leads=True), machine(), steps.CutSet(SNAP)),
         (replace(snap("pending"), set_id="snap-0b"), machine(), None),  # another has it cut
