@@ -174,7 +174,7 @@ class Performer:
             self._follow(volume, zone)
 
     def _follow(self, volume: str, zone: str) -> None:
-        """Have the volume's machine write where the store has the volume: a cut that was killed, or failed, may have been half."""
+        """Have the volume's machine write where the store has the volume: a cut may have been left half done."""
         for instance, slot in self._machine_of(volume):
             self._hypervisor.switch(instance, [self._disk(steps.Place(volume, zone, slot))])
 
