@@ -22,7 +22,7 @@ BY_GUEST = ("Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdow
 BY_HOST = ("Server.InternalError", "Server.InternalError: Internal error on launch")
 DIED = ("Server.InternalError", "Server.InternalError: The machine ended unexpectedly")
 BAD_VOLUME = ("Client.InternalError", "Client.InternalError: Client error on launch")
-_INHERITED = ("EnaSupport", "SriovNetSupport", "KernelId", "RamdiskId")  # what an instance has from its image
+INHERITED = ("BootMode", "EnaSupport", "SriovNetSupport", "KernelId", "RamdiskId")  # what an instance has from its image
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _launch_one(
         ],
         cores=wish.cores,
         threads=wish.threads,
-        options={name: image.options[name] for name in _INHERITED if name in image.options} | dict(wish.options),
+        options={name: image.options[name] for name in INHERITED if name in image.options} | dict(wish.options),
     )
     tx.db.add(instance)
     placement.join(tx, wish.group, instance, wish.partition)

@@ -60,7 +60,7 @@ class Listing(Generic[R]):
     column that answers a filter faster, and changes nothing else. Records in a `hidden` state are not there. Where there is a
     `group`, records with the same `by` are shown together: `group(call, views, first record)`, of which it may read `by` only;
     filters may look at both. `order` is what pages follow. `tagged` is False for what has no tags. `shared`: accounts may share
-    it, so that of others may be seen; its tags are the owner's alone.
+    it, so that of others may be seen; its tags are the owner's alone. `quiet`: somebody else's ids are passed over.
 
     `kept`: the view rests on nothing but records whose ids stand in it, so what is written of it is kept until one of them
     changes. `only_named` are the kinds of ids that stand in it while nothing else of their records does. `eager` says what else
@@ -83,6 +83,7 @@ class Listing(Generic[R]):
     only_named: tuple[str, ...] = ()
     eager: tuple[ExecutableOption, ...] = ()
     shared: bool = False
+    quiet: bool = False
     pages: tuple[int, int] | None = None
 
 
@@ -114,7 +115,7 @@ def answer(
     tests = _tests(req, listing.filters, listing.tagged)
     page = _page(req, listing)
     clauses = _visible(call, listing)
-    visible = list(clauses)
+    visible = _there(listing) if listing.quiet else list(clauses)
     wanted = _wanted(req, listing)
     if wanted:
         clauses.append(record.id.in_(wanted))
@@ -202,10 +203,12 @@ def check_owners(owners: Iterable[str], *aliases: str) -> None:
 def _visible(call: Call, listing: Listing[R]) -> list[ColumnElement[bool]]:
     record: Any = listing.record
     own = record.account_id == call.account_id
-    clauses: list[ColumnElement[bool]] = [permissions.visible(call.tx, record, call.account_id) if listing.shared else own]
-    if listing.hidden:
-        clauses.append(record.state.not_in(listing.hidden))
-    return clauses
+    return [permissions.visible(call.tx, record, call.account_id) if listing.shared else own, *_there(listing)]
+
+
+def _there(listing: Listing[R]) -> list[ColumnElement[bool]]:
+    record: Any = listing.record
+    return [record.state.not_in(listing.hidden)] if listing.hidden else []
 
 
 def _accounts(call: Call, named: Sequence[str]) -> list[str]:
@@ -220,10 +223,14 @@ def _wanted(req: Request, listing: Listing[R]) -> list[str]:
     prefix = next((prefix for prefix, kind in ids.KINDS.items() if kind == listing.kind), "")
     for id in wanted:
         if not ids.well_formed(prefix, id):
-            first, *rest = listing.kind.split("-")
-            parameter = first + "".join(word.capitalize() for word in rest) + "Id"
-            raise errors.Malformed("malformed-id", kind=listing.kind, id=id[:64], parameter=parameter)
+            raise errors.Malformed("malformed-id", kind=listing.kind, id=id[:64], parameter=f"{_word(listing)}Id")
     return wanted
+
+
+def _word(listing: Listing[R]) -> str:
+    """The kind as EC2 spells it in the names of parameters."""
+    first, *rest = listing.kind.split("-")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def _check_present(call: Call, listing: Listing[R], visible: list[ColumnElement[bool]], wanted: list[str]) -> None:
@@ -249,7 +256,7 @@ def _page(req: Request, listing: Listing[R]) -> _Page:
     order = listing.order or (record.number,)
     size = _limits(req, listing.pages)
     if size is not None and listing.ids and req.get(listing.ids):
-        raise errors.Conflict("parameter-conflict", parameter=f"{listing.kind}sSet", other="maxResults")
+        raise errors.Conflict("parameter-conflict", parameter=f"{_word(listing)}sSet", other="maxResults")
     after = _cursor(req, tuple(column.type.python_type for column in order))
     return _Page(MOST_AT_ONCE if size is None else size, size is not None, after, order)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ec2gw.model import errors
+from ec2gw.query import describe
 from ec2gw.query.api import Call, Request, Response, action
 
 RESOURCES = (
@@ -46,12 +47,15 @@ def describe_aggregate_id_format(call: Call, req: Request) -> Response:
     return {"UseLongIdsAggregated": True, "Statuses": _statuses(None)}
 
 
+_PRINCIPALS = describe.Catalogue("Principals", "Arn", {}, pages=(1, 1_000))
+
+
 @action
 def describe_principal_id_format(call: Call, req: Request) -> Response:
     """No principal has chosen anything."""
     for name in req.get("Resources", ()):
         _check(name)
-    return {"Principals": []}
+    return describe.choose(req, _PRINCIPALS, ())
 
 
 @action(writes=False)

@@ -459,6 +459,7 @@ def view(call: Call, row: Instance, kind: InstanceType) -> Response:
     options = row.options
     dns = {**NAMES, **options.get("PrivateDnsNameOptions", {})}
     shown: Response = {
+        "BootMode": options.get("BootMode"),
         "CapacityReservationSpecification": {"CapacityReservationPreference": "open"}
         | options.get("CapacityReservationSpecification", {}),
         "CpuOptions": {"CoreCount": row.cores or kind.cores, "ThreadsPerCore": row.threads or kind.threads},

@@ -83,6 +83,7 @@ INSTANCES = describe.Listing(
     ids="InstanceIds",
     view=view,
     group=reservation,
+    quiet=True,
     kept=True,
     only_named=("image", "volume", "subnet", "reservation"),
     eager=(selectinload(records.Instance.interfaces),),
@@ -97,6 +98,10 @@ INSTANCES = describe.Listing(
         "block-device-mapping.status": "BlockDeviceMappings[].Ebs.Status",
         "block-device-mapping.volume-id": "BlockDeviceMappings[].Ebs.VolumeId",
         "boot-mode": "BootMode",
+        "capacity-reservation-id": "CapacityReservationId",
+        "capacity-reservation-specification.capacity-reservation-preference": (
+            "CapacityReservationSpecification.CapacityReservationPreference"
+        ),
         "client-token": "ClientToken",
         "current-instance-boot-mode": "CurrentInstanceBootMode",
         "dns-name": "PublicDnsName",
@@ -132,6 +137,9 @@ INSTANCES = describe.Listing(
         "metadata-options.state": "MetadataOptions.State",
         "monitoring-state": "Monitoring.State",
         "network-performance-options.bandwidth-weighting": "NetworkPerformanceOptions.BandwidthWeighting",
+        "operator.managed": "Operator.Managed",
+        "operator.principal": "Operator.Principal",
+        "outpost-arn": "OutpostArn",
         "owner-id": "OwnerId",
         "placement-group-name": "Placement.GroupName",
         "placement-partition-number": "Placement.PartitionNumber",

@@ -153,6 +153,18 @@ def _of_instance(call: Call, interface: Interface) -> Response:
 INSTANCE_FILTERS = {
     f"network-interface.{name}": f"NetworkInterfaces[].{path}"
     for name, path in {
+        "addresses.association.carrier-ip": "PrivateIpAddresses[].Association.CarrierIp",
+        "addresses.association.customer-owned-ip": "PrivateIpAddresses[].Association.CustomerOwnedIp",
+        "addresses.association.public-dns-name": "PrivateIpAddresses[].Association.PublicDnsName",
+        "addresses.private-dns-name": "PrivateIpAddresses[].PrivateDnsName",
+        "association.carrier-ip": "Association.CarrierIp",
+        "association.customer-owned-ip": "Association.CustomerOwnedIp",
+        "association.public-dns-name": "Association.PublicDnsName",
+        "ipv4-prefixes.ipv4-prefix": "Ipv4Prefixes[].Ipv4Prefix",
+        "ipv6-address": "Ipv6Addresses[].Ipv6Address",
+        "ipv6-addresses.is-primary-ipv6": "Ipv6Addresses[].IsPrimaryIpv6",
+        "ipv6-prefixes.ipv6-prefix": "Ipv6Prefixes[].Ipv6Prefix",
+        "public-dns-name": "Association.PublicDnsName",
         "addresses.association.ip-owner-id": "PrivateIpAddresses[].Association.IpOwnerId",
         "addresses.association.public-ip": "PrivateIpAddresses[].Association.PublicIp",
         "addresses.primary": "PrivateIpAddresses[].Primary",
@@ -224,7 +236,7 @@ INTERFACES = describe.Listing(
         "network-interface-id": "NetworkInterfaceId",
         "owner-id": "OwnerId",
         "private-dns-name": "PrivateDnsName",
-        "private-ip-address": "PrivateIpAddress",
+        "private-ip-address": "PrivateIpAddresses[].PrivateIpAddress",
         "requester-id": "RequesterId",
         "requester-managed": "RequesterManaged",
         "source-dest-check": "SourceDestCheck",

@@ -51,6 +51,7 @@ SNAPSHOTS = describe.Listing(
     },
     hidden=("deleting",),
     shared=True,
+    quiet=True,
 )
 
 
