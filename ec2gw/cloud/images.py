@@ -17,6 +17,8 @@ from ec2gw.state.session import Transaction
 
 # API_RegisterImage, parameter Name.
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
+# What an instance has from its image, may change, and gives to an image made of it.
+INHERITED = ("BootMode", "EnaSupport", "SriovNetSupport", "KernelId", "RamdiskId")
 _ALIVE = ("pending", "available", "disabled")
 LAUNCHES = timedelta(minutes=1)  # how far apart those are that the record tells apart
 COOLDOWN = timedelta(hours=24)  # API_EnableImageDeregistrationProtection
@@ -59,6 +61,7 @@ def create(
     description: str = "",
     asked: Sequence[bdm.Line] = (),
     no_reboot: bool = False,
+    boot_mode: str | None = None,
 ) -> tuple[Image, list[Snapshot]]:
     """Wish for an image of an instance: a snapshot of every volume attached now (API_CreateImage).
 
@@ -79,10 +82,13 @@ def create(
         line for line in mapped if line.virtual and not any(bdm.same(line.device, row.device) for row in attached.values())
     ]
     mine, added = bdm.for_new_image(current, asked, instance.root_device_name, instance.virtualization_type)
+    options = {name: value for name, value in (source.options if source else {}).items() if name not in INHERITED}
+    options |= {name: instance.options[name] for name in INHERITED if instance.options.get(name) is not None}
+    if boot_mode is not None:
+        options["BootMode"] = boot_mode
     registration = Registration(
-        name, instance.root_device_name, description, instance.architecture, instance.virtualization_type,
-        dict(source.options) if source else {},
-    )  # fmt: skip
+        name, instance.root_device_name, description, instance.architecture, instance.virtualization_type, options
+    )
     image = _add(tx, account_id, registration, ())
     image.source_instance_id, image.source_image_id = instance.id, instance.image_id
     if instance.state == "running" and not no_reboot:

@@ -22,7 +22,6 @@ BY_GUEST = ("Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdow
 BY_HOST = ("Server.InternalError", "Server.InternalError: Internal error on launch")
 DIED = ("Server.InternalError", "Server.InternalError: The machine ended unexpectedly")
 BAD_VOLUME = ("Client.InternalError", "Client.InternalError: Client error on launch")
-INHERITED = ("BootMode", "EnaSupport", "SriovNetSupport", "KernelId", "RamdiskId")  # what an instance has from its image
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ def _launch_one(
         ],
         cores=wish.cores,
         threads=wish.threads,
-        options={name: image.options[name] for name in INHERITED if name in image.options} | dict(wish.options),
+        options={name: image.options[name] for name in images.INHERITED if name in image.options} | dict(wish.options),
     )
     tx.db.add(instance)
     placement.join(tx, wish.group, instance, wish.partition)
@@ -259,6 +258,14 @@ def _say_by_user(tx: Transaction, instance: Instance, patience: int) -> None:
 def find(tx: Transaction, account_id: str, instance_id: str) -> Instance:
     """The account's instance, terminated ones included."""
     return lookup.one(tx, Instance, "i", account_id, instance_id)
+
+
+def changeable(tx: Transaction, account_id: str, instance_id: str) -> Instance:
+    """The account's instance, unless it has ended: then nothing of it changes any more."""
+    row = find(tx, account_id, instance_id)
+    if row.state == "terminated":
+        raise errors.WrongState("instance-wrong-state", instance=row.id, state=row.state)
+    return row
 
 
 def disks(tx: Transaction, instance: Instance) -> list[tuple[Attachment, Volume]]:

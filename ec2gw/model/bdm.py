@@ -104,8 +104,9 @@ def same(one: str, other: str) -> bool:
 
 
 def is_root(device: str, root_device_name: str) -> bool:
-    """Whether a line is the root's: images exist whose root is `/dev/sda1` and whose mapping says `/dev/sda`."""
-    return same(device, root_device_name) or short(device) == re.sub(r"\d+$", "", short(root_device_name))
+    """Whether a line is the root's: images exist whose root is `/dev/sda1` and whose mapping says `/dev/sda`, or the reverse."""
+    mapped, root = short(device), short(root_device_name)
+    return mapped in (root, f"{root}1") or mapped == re.sub(r"\d+$", "", root)
 
 
 def root_of(lines: Iterable[Line], root_device_name: str) -> Line | None:

@@ -569,6 +569,23 @@ def test_a_paravirtual_image_keeps_its_names() -> None:
     assert [disk.device for disk in volumes] == ["/dev/sda1", "/dev/sdf1"]
 
 
+@pytest.mark.parametrize(
+    ("device", "root", "same"),
+    [
+        ("/dev/sda1", "/dev/sda1", True),
+        ("sda1", "/dev/sda1", True),
+        ("/dev/sda", "/dev/sda1", True),
+        ("/dev/sda1", "/dev/sda", True),
+        ("/dev/sda2", "/dev/sda", False),
+        ("/dev/sda2", "/dev/sda1", False),
+        ("/dev/xvda", "/dev/sda1", False),
+        ("/dev/sdb", "/dev/sda1", False),
+    ],
+)
+def test_the_root_with_and_without_its_partition(device: str, root: str, same: bool) -> None:
+    assert bdm.is_root(device, root) is same
+
+
 def test_an_odd_root_name_of_the_image_stays_valid() -> None:
     volumes, _ = launch([row("/dev/nvme0n1", SnapshotId=A)], [row("/dev/nvme0n1", VolumeSize=9)], root="/dev/nvme0n1")
     assert volumes == (new("/dev/nvme0n1", 0, A, 9),)

@@ -14,6 +14,7 @@ from ec2gw.cloud import images, snapshots
 from ec2gw.model import bdm
 from ec2gw.query import api, wire
 from tests.query.face import ZONES, Face, Key
+from tests.query.test_instances import bring, make_image, run
 
 
 @contextmanager
@@ -355,3 +356,16 @@ def test_another_account_copies_what_is_shared_with_its_storage(face: Face, ec2:
     (shown,) = other.describe_images(Owners=["self"])["Images"]
     assert (shown["ImageId"], shown["OwnerId"], shown.get("Tags", [])) == (copy, face.second.account_id, [])
     assert listed(ec2, Owners=[face.second.account_id]) == []
+
+
+def test_an_image_has_what_was_changed_of_its_instance(face: Face, ec2: Any) -> None:
+    source = make_image(face, EnaSupport=False, KernelId="aki-1", ImdsSupport="v2.0")
+    instance = run(ec2, source)["InstanceId"]
+    bring(face, instance, "stopped")
+    ec2.modify_instance_attribute(InstanceId=instance, EnaSupport={"Value": True})
+    ec2.modify_instance_attribute(InstanceId=instance, SriovNetSupport={"Value": "simple"})
+    ec2.reset_instance_attribute(InstanceId=instance, Attribute="kernel")
+    made = ec2.create_image(InstanceId=instance, Name="made", BootModeOverride="legacy-bios")["ImageId"]
+    (shown,) = ec2.describe_images(ImageIds=[made])["Images"]
+    assert (shown["EnaSupport"], shown["SriovNetSupport"], shown["BootMode"]) == (True, "simple", "legacy-bios")
+    assert shown["ImdsSupport"] == "v2.0" and "KernelId" not in shown

@@ -16,6 +16,15 @@ from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.state import records
 
 _SHOWN = ("EnaSupport", "SriovNetSupport", "BootMode", "TpmSupport", "ImdsSupport", "KernelId", "RamdiskId")
+# What RegisterImage takes for them (API_RegisterImage).
+_VALUES = {
+    "Architecture": ("i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"),
+    "VirtualizationType": ("hvm", "paravirtual"),
+    "SriovNetSupport": ("simple",),
+    "BootMode": ("legacy-bios", "uefi", "uefi-preferred"),
+    "TpmSupport": ("v2.0",),
+    "ImdsSupport": ("v2.0",),
+}
 MOST_UEFI_DATA = 64_000
 MOST_DESCRIPTION = 255
 
@@ -143,6 +152,8 @@ def register_image(call: Call, req: Request) -> Response:
         raise errors.Conflict("image-without-root")
     if len(req.get("UefiData", "")) > MOST_UEFI_DATA:
         raise errors.Invalid("invalid-value", value="…", parameter="uefiData", why=f"At most {MOST_UEFI_DATA} characters.")
+    for name in _VALUES:
+        _check_value(name, req.get(name))
     registration = images.Registration(
         name=req["Name"],
         root_device_name=req["RootDeviceName"],
@@ -156,9 +167,17 @@ def register_image(call: Call, req: Request) -> Response:
     return {"ImageId": image.id}
 
 
+def _check_value(name: str, value: str | None) -> None:
+    if value is not None and value not in _VALUES[name]:
+        raise errors.Invalid("bad-value", value=value[:64], parameter=name[0].lower() + name[1:])
+
+
 @action
 def create_image(call: Call, req: Request) -> Response:
     check_description(req.get("Description", ""))
+    if req.get("SnapshotLocation", "regional") != "regional":
+        raise errors.Unsupported("unsupported", message="Local snapshots are not supported by this endpoint.")
+    _check_value("BootMode", req.get("BootModeOverride"))
     image, made = images.create(
         call.tx,
         call.account_id,
@@ -167,6 +186,7 @@ def create_image(call: Call, req: Request) -> Response:
         description=req.get("Description", ""),
         asked=bdm.from_ec2(req.get("BlockDeviceMappings", ())),
         no_reboot=req.get("NoReboot", False),
+        boot_mode=req.get("BootModeOverride"),
     )
     describe.tag(call, req, image.id, *(snapshot.id for snapshot in made))
     return {"ImageId": image.id}

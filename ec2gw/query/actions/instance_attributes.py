@@ -9,7 +9,7 @@ from typing import Any
 from ec2gw.cloud import instances, interfaces, routes
 from ec2gw.model import errors, instance_types
 from ec2gw.query.actions import instance_options
-from ec2gw.query.actions.instances import MOST_USER_DATA, view_mapping
+from ec2gw.query.actions.instances import MOST_USER_DATA, view_mappings
 from ec2gw.query.actions.interfaces import view_groups
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.state.networks import Interface
@@ -37,7 +37,7 @@ _SHOWN: dict[str, tuple[str, Callable[[Instance], Any]]] = {
     "disableApiStop": ("DisableApiStop", lambda row: _value(row.disable_api_stop)),
     "instanceInitiatedShutdownBehavior": ("InstanceInitiatedShutdownBehavior", lambda row: _value(row.shutdown_behavior)),
     "rootDeviceName": ("RootDeviceName", lambda row: _value(row.root_device_name)),
-    "blockDeviceMapping": ("BlockDeviceMappings", lambda row: [view_mapping(attachment) for attachment in row.attachments]),
+    "blockDeviceMapping": ("BlockDeviceMappings", view_mappings),
     "productCodes": ("ProductCodes", lambda row: []),
     "sourceDestCheck": ("SourceDestCheck", lambda row: _value(_of_interface(row, lambda card: card.source_dest_check))),
     "groupSet": ("Groups", lambda row: _of_interface(row, view_groups) or []),
@@ -91,7 +91,7 @@ def modify_instance_attribute(call: Call, req: Request) -> Response:
         raise errors.Missing("missing-parameter", parameter="value")
     else:
         value = req["Value"]
-    row = instances.find(call.tx, call.account_id, req["InstanceId"])
+    row = instances.changeable(call.tx, call.account_id, req["InstanceId"])
     if attribute == "blockDeviceMapping":
         if isinstance(value, str):  # the form `Attribute` with `Value`: a device and its flag, /dev/sdf=false
             device, _, word = value.partition("=")
@@ -184,7 +184,7 @@ _CHANGES: dict[str, tuple[str, Callable[[Instance, str, Any], Any], str]] = {
 def reset_instance_attribute(call: Call, req: Request) -> Response:
     if req["Attribute"] not in ("kernel", "ramdisk", "sourceDestCheck"):
         raise _unknown(req["Attribute"])
-    row = instances.find(call.tx, call.account_id, req["InstanceId"])
+    row = instances.changeable(call.tx, call.account_id, req["InstanceId"])
     if req["Attribute"] == "sourceDestCheck":
         interfaces.check_source(call.tx, routes.only_interface(call.tx, row), True)
     else:

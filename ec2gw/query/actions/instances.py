@@ -17,6 +17,8 @@ from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.state import records
 
 MOST_USER_DATA = 16_384
+MOST_TERMINATED = 1_000  # API_TerminateInstances: ids in a call
+MOST_STATUSES = 100  # API_DescribeInstanceStatus: ids in a call
 
 
 def state(name: str) -> Response:
@@ -27,11 +29,10 @@ def state(name: str) -> Response:
 def view(call: Call, instance: records.Instance, tags: list[dict[str, str]]) -> Response:
     """An instance as DescribeInstances shows it."""
     kind = instance_types.find(instance.type)
-    there = () if instance.state == "pending" and not instance.ran else instance.attachments
     reason = {"Code": instance.state_reason_code, "Message": instance.state_reason} if instance.state_reason_code else None
     shown: dict[str, Any] = {
         "Architecture": instance.architecture,
-        "BlockDeviceMappings": [view_mapping(row) for row in there],
+        "BlockDeviceMappings": view_mappings(instance),
         "ClientToken": instance.client_token,
         "Hypervisor": "xen",
         "RootDeviceName": instance.root_device_name,
@@ -58,17 +59,22 @@ def view(call: Call, instance: records.Instance, tags: list[dict[str, str]]) -> 
     return shown | interfaces.of_instance(call, instance) | instance_options.view(call, instance, kind)
 
 
-def view_mapping(attachment: records.Attachment) -> Response:
-    """An attachment as an instance's mapping shows it."""
-    return {
-        "DeviceName": attachment.device,
-        "Ebs": {
-            "AttachTime": attachment.attach_time,
-            "DeleteOnTermination": attachment.delete_on_termination,
-            "Status": attachment.state,
-            "VolumeId": attachment.volume_id,
-        },
-    }
+def view_mappings(instance: records.Instance) -> list[Response]:
+    """The volumes at an instance as it shows them: none before its first machine has them."""
+    if instance.state == "pending" and not instance.ran:
+        return []
+    return [
+        {
+            "DeviceName": row.device,
+            "Ebs": {
+                "AttachTime": row.attach_time,
+                "DeleteOnTermination": row.delete_on_termination,
+                "Status": row.state,
+                "VolumeId": row.volume_id,
+            },
+        }
+        for row in instance.attachments
+    ]
 
 
 def reservation(call: Call, rows: list[Response], first: records.Instance) -> Response:
@@ -314,6 +320,8 @@ def reboot_instances(call: Call, req: Request) -> Response:
 
 @action
 def terminate_instances(call: Call, req: Request) -> Response:
+    if len(req["InstanceIds"]) > MOST_TERMINATED:
+        raise errors.LimitExceeded("too-many-resources", most=MOST_TERMINATED)
     return _changes(
         instances.terminate(call.tx, call.account_id, req["InstanceIds"], _patience(call, req)), "TerminatingInstances"
     )
@@ -371,6 +379,9 @@ STATUSES = describe.Listing(
 
 @action
 def describe_instance_status(call: Call, req: Request) -> Response:
+    if len(req.get("InstanceIds", ())) > MOST_STATUSES:
+        why = f"At most {MOST_STATUSES} instances."
+        raise errors.Invalid("invalid-value", value=len(req["InstanceIds"]), parameter="instanceIds", why=why)
     only = () if req.get("IncludeAllInstances") else (records.Instance.state == "running",)
     return describe.answer(call, req, STATUSES, where=only)
 

@@ -11,6 +11,8 @@ from ec2gw.query.actions import places
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.state import records
 
+RATES = (100, 300)  # MiB/s (API_CreateVolume, VolumeInitializationRate)
+
 
 def view(call: Call, volume: records.Volume, tags: list[dict[str, str]]) -> Response:
     """A volume as DescribeVolumes shows it."""
@@ -105,6 +107,9 @@ def create_volume(call: Call, req: Request) -> Response:
         raise errors.Unsupported("unsupported", message="Multi-Attach is not supported by this endpoint.")
     if req.get("KmsKeyId") and not req.get("Encrypted"):
         raise errors.Conflict("parameter-dependency", parameter="KmsKeyId", other="Encrypted")
+    if "OutpostArn" in req:
+        raise errors.Unsupported("unsupported", message="Volumes on Outposts are not supported by this endpoint.")
+    _check_rate(req)
     volume = volumes.create(
         call.tx,
         call.account_id,
@@ -117,6 +122,18 @@ def create_volume(call: Call, req: Request) -> Response:
         encrypted=req.get("Encrypted", False),
     )
     return creation(call, volume, describe.tag(call, req, volume.id))
+
+
+def _check_rate(req: Request) -> None:
+    """A volume from a snapshot has all its bytes from the start, so any rate that EC2 takes is kept."""
+    rate = req.get("VolumeInitializationRate")
+    if rate is None:
+        return
+    if "SnapshotId" not in req:
+        raise errors.Conflict("parameter-dependency", parameter="VolumeInitializationRate", other="SnapshotId")
+    if not RATES[0] <= rate <= RATES[1]:
+        why = f"It must be {RATES[0]} to {RATES[1]}."
+        raise errors.Invalid("invalid-value", value=rate, parameter="volumeInitializationRate", why=why)
 
 
 def _zone(call: Call, req: Request) -> str:
