@@ -1,4 +1,4 @@
-"""The error tables of EC2, action by action: one row for each thing that AWS refuses, with its code and the text clients match on.
+"""The error tables of EC2, action by action: one row for each thing that AWS refuses, with its code and the text clients know.
 
 Every row is sent over the wire and must change nothing. Rows that a test of their own tells better stand there.
 """
