@@ -38,7 +38,6 @@ class Scene:
     ended: str
     root: str  # of the running instance, with `data` at /dev/sdf
     data: str
-    stopped_root: str
     free: str
     creating: str
     elsewhere: str  # a free volume in another zone
@@ -61,22 +60,39 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     volumes = [ec2.create_volume(AvailabilityZone=where, Size=8)["VolumeId"] for where in (ZONES[0], ZONES[0], ZONES[1])]
     cut, waiting = (ec2.create_snapshot(VolumeId=disk_of(ec2, ids[0], "/dev/sdf"))["SnapshotId"] for _ in range(2))
     with face.database.write() as tx:
-        for free in (volumes[0], volumes[2]):
-            tx.db.query(records.Volume).filter_by(id=free).one().state = "available"
+        for volume in (volumes[0], volumes[2]):
+            tx.db.query(records.Volume).filter_by(id=volume).one().state = "available"
         snapshots.was_cut(tx, cut)
         snapshots.completed(tx, cut)
     ec2.deregister_image(ImageId=plain)
+    running, stopped, pending, ended = ids
+    free, creating, elsewhere = volumes
     yield Scene(
-        face, ec2, face.client(face.second), image, plain, *ids,
-        disk_of(ec2, ids[0], "/dev/sda1"), disk_of(ec2, ids[0], "/dev/sdf"), disk_of(ec2, ids[1], "/dev/sda1"),
-        *volumes, cut, waiting, face.everything(),
-    )  # fmt: skip
+        face=face,
+        ec2=ec2,
+        other=face.client(face.second),
+        image=image,
+        plain=plain,
+        running=running,
+        stopped=stopped,
+        pending=pending,
+        ended=ended,
+        root=disk_of(ec2, running, "/dev/sda1"),
+        data=disk_of(ec2, running, "/dev/sdf"),
+        free=free,
+        creating=creating,
+        elsewhere=elsewhere,
+        cut=cut,
+        waiting=waiting,
+        before=face.everything(),
+    )
     face.close()
 
 
 def disk_of(ec2: Any, instance: str, device: str) -> str:
     (part,) = ec2.describe_instances(InstanceIds=[instance])["Reservations"]
-    return {row["DeviceName"]: row["Ebs"]["VolumeId"] for row in part["Instances"][0]["BlockDeviceMappings"]}[device]
+    at = {row["DeviceName"]: row["Ebs"]["VolumeId"] for row in part["Instances"][0]["BlockDeviceMappings"]}
+    return str(at[device])
 
 
 def launch(s: Scene, **more: Any) -> Any:

@@ -148,10 +148,13 @@ class Stage:
     def put(self, **states: str) -> None:
         """Lay the records down in these states, as if nothing had ever been wished."""
         with self.face.database.write() as tx:
-            for record, id in (
-                (records.Instance, self.instance), (records.Volume, self.free), (records.Snapshot, self.snapshot),
+            found: tuple[tuple[Any, str], ...] = (
+                (records.Instance, self.instance),
+                (records.Volume, self.free),
+                (records.Snapshot, self.snapshot),
                 (records.Image, self.image),
-            ):  # fmt: skip
+            )
+            for record, id in found:
                 tx.db.query(record).filter_by(id=id).one().state = states[record.__name__.lower()]
             tx.db.query(records.Volume).filter_by(id=self.data).one().state = "in-use"
             tx.db.query(records.Snapshot).filter(
@@ -172,14 +175,15 @@ class Stage:
 
     def state(self, machine: str, volume: str) -> str:
         """The state that a machine is in now."""
-        record, where = {
+        found: dict[str, tuple[Any, dict[str, str]]] = {
             "instance": (records.Instance, {"id": self.instance}),
             "volume": (records.Volume, {"id": volume}),
             "attachment": (records.Attachment, {"volume_id": self.data}),
             "snapshot": (records.Snapshot, {"id": self.snapshot}),
             "image": (records.Image, {"id": self.image}),
             "modification": (records.VolumeModification, {"id": self.data}),
-        }[machine]
+        }
+        record, where = found[machine]
         with self.face.database.read() as tx:
             return str(tx.db.query(record).filter_by(**where).one().state)
 
