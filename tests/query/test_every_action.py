@@ -27,6 +27,7 @@ KIND_OF = {
     "DhcpOptionsIds": "dhcp-options", "NetworkInterfaceId": "network-interface", "NetworkInterfaceIds": "network-interface",
     "SecurityGroupIds": "security-group", "SecurityGroupRuleIds": "security-group-rule", "AllocationId": "elastic-ip",
     "AllocationIds": "elastic-ip", "LaunchTemplateId": "launch-template", "LaunchTemplateIds": "launch-template",
+    "ReplaceRootVolumeTaskIds": "replace-root-volume-task",
     "KeyPairId": "key-pair", "KeyPairIds": "key-pair", "AttachmentId": "network-interface-attachment",
 }  # fmt: skip
 PREFIX_OF = {kind: prefix for prefix, kind in ids.KINDS.items()}
@@ -57,6 +58,7 @@ SAID: dict[str, Any] = {
 _RULE = [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 23, "IpRanges": [{"CidrIp": "10.7.0.0/16", "Description": "x"}]}]
 # What an action must be told beside, so that it comes to look at its ids.
 BESIDE: dict[str, dict[str, Any]] = {
+    "CreateReplaceRootVolumeTask": {"InstanceId": "own spare"},
     "CreateVolume": {"AvailabilityZone": "us-east-1a"},
     "LockSnapshot": {"LockDuration": 3},
     "ModifyVolume": {"Size": 20},
@@ -188,8 +190,11 @@ def known(face: Face) -> dict[str, str]:
     (acl, *_) = ec2.describe_network_acls()["NetworkAcls"]
     tables = ec2.describe_route_tables()["RouteTables"]
     (card, *_) = ec2.describe_network_interfaces(Filters=[{"Name": "tag:Name", "Values": ["mine"]}])["NetworkInterfaces"]
+    running = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])["Reservations"]
+    on = {row["InstanceId"] for part in running for row in part["Instances"]}
     (stopped,) = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["stopped"]}])["Reservations"]
     return {
+        "spare": (on - {address["InstanceId"]}).pop(),
         "stopped": stopped["Instances"][0]["InstanceId"],
         "image": image["ImageId"],
         "snapshot": snapshot["SnapshotId"],
@@ -211,6 +216,9 @@ def known(face: Face) -> dict[str, str]:
         "security-group-rule": ec2.describe_security_group_rules()["SecurityGroupRules"][0]["SecurityGroupRuleId"],
         "launch-template": ec2.describe_launch_templates()["LaunchTemplates"][0]["LaunchTemplateId"],
         "key-pair": ec2.describe_key_pairs()["KeyPairs"][0]["KeyPairId"],
+        "replace-root-volume-task": ec2.describe_replace_root_volume_tasks()["ReplaceRootVolumeTasks"][0][
+            "ReplaceRootVolumeTaskId"
+        ],
         "placement-group": ec2.describe_placement_groups()["PlacementGroups"][0]["GroupId"],
     }
 

@@ -170,8 +170,9 @@ def fill(face: Face, ec2: Any) -> None:
         CapacityReservationSpecification={"CapacityReservationPreference": "none"},
         TagSpecifications=named("instance", "mine") + named("volume", "mine") + named("network-interface", "mine"),
     )["InstanceId"]
-    two, ended, fresh = (run(ec2, plain, Placement={"AvailabilityZone": ZONES[1]})["InstanceId"] for _ in range(3))
+    two, ended, spare, _ = (run(ec2, plain, Placement={"AvailabilityZone": ZONES[1]})["InstanceId"] for _ in range(4))
     bring(face, one, "running")
+    bring(face, spare, "running")
     bring(face, two, "stopped")
     bring(face, ended, "terminated")
     ec2.modify_instance_metadata_options(InstanceId=two, HttpEndpoint="disabled")
@@ -198,6 +199,7 @@ def fill(face: Face, ec2: Any) -> None:
     ec2.modify_volume(VolumeId=volume, Iops=200)
     ec2.lock_snapshot(SnapshotId=locked, LockMode="governance", LockDuration=2)
     ec2.enable_fast_snapshot_restores(AvailabilityZones=[ZONES[0]], SourceSnapshotIds=[locked])
+    ec2.create_replace_root_volume_task(InstanceId=one, TagSpecifications=named("replace-root-volume-task", "mine"))
     made = ec2.create_image(InstanceId=two, Name="made", NoReboot=True)["ImageId"]
     with face.database.write() as tx:
         row = tx.db.query(records.Image).filter_by(id=made).one()
@@ -226,7 +228,6 @@ def fill(face: Face, ec2: Any) -> None:
             LaunchTemplateData={"InstanceType": kind} | (more if name == "first" else {"EbsOptimized": False}),
             TagSpecifications=named("launch-template", name),
         )
-    assert fresh
 
 
 # -- what a record shows --------------------------------------------------------------------------------------------------------
