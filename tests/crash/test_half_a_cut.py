@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -59,10 +60,10 @@ def half_a_cut(house: House) -> tuple[str, str]:
     snapshot = house.wish(snapshots.create, volume).id
     seen = house.ask(lambda tx: observe.look(tx, snapshot))
     assert isinstance(seen, observe.Snapshot)
-    step = plan.snapshot(seen, None)
+    step = plan.snapshot(seen, None, datetime.now(UTC))
     assert step is not None
     database = Database(f"sqlite:///{house.folder / 'records.db'}")
-    performer = Performer(database, {ZONE: house.store()}, Mortal(house.folder / "machines"), lambda step: None)
+    performer = Performer(database, {ZONE: house.store()}, Mortal(house.folder / "machines"), house.staging(), lambda step: None)
     with pytest.raises(Killed):
         performer.do(step)
     database.close()
