@@ -196,8 +196,6 @@ ROWS = {
     ),
     "parameter-dependency": ("InvalidParameterDependency", "The parameter {parameter} requires the parameter {other} to be set."),
     "invalid-request": ("InvalidRequest", "The request received was invalid"),
-    "dry-run": ("DryRunOperation", "Request would have succeeded, but DryRun flag is set."),
-    "not-permitted": ("UnauthorizedOperation", "You are not authorized to perform this operation."),
     "not-owner": ("AuthFailure", "Not authorized for {what}:{id}"),
     "token-mismatch": (
         "IdempotentParameterMismatch",
@@ -279,13 +277,11 @@ ROWS = {
     "volume-in-use": ("VolumeInUse", "Volume {volume} is currently attached to {instance}"),
     "volume-attached": ("VolumeInUse", "{volume} is already attached to an instance"),
     "volume-not-available": ("IncorrectState", "{volume} is not 'available'."),
-    "volume-not-attached": ("IncorrectState", "Volume '{volume}' is in the 'available' state."),
     "volume-wrong-state": ("IncorrectState", "Volume '{volume}' is in the '{state}' state."),
     "volume-other-zone": (
         "InvalidVolume.ZoneMismatch",
         "The volume '{volume}' is not in the same availability zone as instance '{instance}'",
     ),
-    "volume-limit": ("VolumeLimitExceeded", "You have reached the maximum number of volumes."),
     "volume-not-shrinkable": ("InvalidParameterValue", "New size cannot be smaller than existing size"),
     "volume-modification-empty": (
         "InvalidParameterCombination",
@@ -298,11 +294,6 @@ ROWS = {
     "volume-being-modified": (
         "IncorrectModificationState",
         "Volume {volume} cannot be modified in modification state {state}",
-    ),
-    "volume-modified-too-often": (
-        "VolumeModificationRateExceeded",
-        "You've reached the maximum modification rate per volume limit. Wait at least 6 hours between modifications per EBS"
-        " volume.",
     ),
     "volume-never-modified": ("InvalidVolumeModification.NotFound", "Modification for volume '{volume}' does not exist."),
     "device-in-use": (
@@ -322,7 +313,6 @@ ROWS = {
     # snapshots
     "snapshot-not-completed": ("IncorrectState", "Snapshot is in invalid state - {state}"),
     "snapshot-in-use": ("InvalidSnapshot.InUse", "The snapshot {snapshot} is currently in use by {image}"),
-    "snapshot-limit": ("SnapshotLimitExceeded", "You have reached the maximum number of snapshots."),
     "snapshots-in-progress": (
         "ConcurrentSnapshotLimitExceeded",
         "Maximum allowed in-progress snapshots for a single volume exceeded.",
@@ -396,10 +386,6 @@ ROWS = {
     ),
     "instance-attribute-value": ("InvalidInstanceAttributeValue", "Invalid value '{value}' for {attribute}."),
     "no-device-mapped": ("InvalidInstanceAttributeValue", "No device is currently mapped at {device}"),
-    "instance-not-ebs": (
-        "UnsupportedOperation",
-        "The instance '{instance}' does not have an 'ebs' root device type and cannot be stopped",
-    ),
     "termination-protected": (
         "OperationNotPermitted",
         "The instance '{instance}' may not be terminated. Modify its '{attribute}' instance attribute and try again.",
@@ -411,10 +397,6 @@ ROWS = {
     "instance-limit": (
         "InstanceLimitExceeded",
         "You have requested more instances ({requested}) than your current instance limit of {limit} allows.",
-    ),
-    "no-capacity": (
-        "InsufficientInstanceCapacity",
-        "We currently do not have sufficient {type} capacity in the Availability Zone you requested ({zone}).",
     ),
     "instance-type-unknown": ("InvalidParameterValue", "Invalid value '{type}' for InstanceType."),
     "instance-types-unknown": ("InvalidInstanceType", "The following supplied instance types do not exist: [{types}]"),
