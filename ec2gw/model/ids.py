@@ -29,6 +29,18 @@ KINDS = {
     "lt": "launch-template",
     "pg": "placement-group",
     "replacevol": "replace-root-volume-task",
+    # of what nobody can have here
+    "cgw": "customer-gateway",
+    "eigw": "egress-only-internet-gateway",
+    "fl": "vpc-flow-log",
+    "iip-assoc": "iam-instance-profile-association",
+    "nat": "natgateway",
+    "pcx": "vpc-peering-connection",
+    "pl": "prefix-list",
+    "tgw": "transit-gateway",
+    "vgw": "vpn-gateway",
+    "vpce": "vpc-endpoint",
+    "vpn": "vpn-connection",
 }
 
 _FORM = re.compile(r"([a-z]+(?:-[a-z]+)*)-([0-9a-f]{1,17})")

@@ -89,12 +89,15 @@ class Listing(Generic[R]):
 
 @dataclass(frozen=True)
 class Catalogue:
-    """How things that are no records are listed, in the order of their views' member `key`. `pages`: as the model limits them."""
+    """How things that are no records are listed, in the order of their views' member `key`. `pages`: as the model limits them.
+    `tagged`: they could have tags, and none has.
+    """
 
     result: str
     key: str
     filters: Mapping[str, str]
     pages: tuple[int, int] | None = None
+    tagged: bool = False
 
 
 def answer(
@@ -154,7 +157,7 @@ def render(call: Call, listing: Listing[R], record: R) -> Response:
 
 def choose(req: Request, catalogue: Catalogue, views: Iterable[Response]) -> Response:
     """Answer a Describe of things that are no records: filters and pages over their views."""
-    tests = _tests(req, catalogue.filters, tagged=False)
+    tests = _tests(req, catalogue.filters, catalogue.tagged)
     page = _limits(req, catalogue.pages)
     after = _cursor(req, (str,))
     found: list[Response] = []

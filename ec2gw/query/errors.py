@@ -164,6 +164,46 @@ KINDS = {
         "The replace root volume task ID '{ids}' does not exist",
     ),
     "prefix-list": Kind(_value("pl"), "InvalidPrefixListID.NotFound", "The prefix list ID '{ids}' does not exist"),
+    "customer-gateway": Kind(
+        _expecting("InvalidCustomerGatewayId.Malformed", "cgw"),
+        "InvalidCustomerGatewayID.NotFound",
+        "The customerGateway ID '{ids}' does not exist",
+    ),
+    "egress-only-internet-gateway": Kind(
+        _expecting("InvalidEgressOnlyInternetGatewayId.Malformed", "eigw"),
+        "InvalidGatewayID.NotFound",
+        "The egressOnlyInternetGateway ID '{ids}' does not exist",
+    ),
+    "vpc-flow-log": Kind(_value("fl"), "InvalidFlowLogId.NotFound", "The flow log ID '{ids}' does not exist"),
+    "iam-instance-profile-association": Kind(
+        _value("iip-assoc"), "InvalidAssociationID.NotFound", "The association ID '{ids}' does not exist"
+    ),
+    "natgateway": Kind(_expecting("NatGatewayMalformed", "nat"), "NatGatewayNotFound", "NAT gateway {ids} was not found"),
+    "vpc-peering-connection": Kind(
+        _expecting("InvalidVpcPeeringConnectionId.Malformed", "pcx"),
+        "InvalidVpcPeeringConnectionID.NotFound",
+        "The vpcPeeringConnection ID '{ids}' does not exist",
+    ),
+    "transit-gateway": Kind(
+        _expecting("InvalidTransitGatewayID.Malformed", "tgw"),
+        "InvalidTransitGatewayID.NotFound",
+        "Transit Gateway {ids} was deleted or does not exist.",
+    ),
+    "vpn-gateway": Kind(
+        _expecting("InvalidVpnGatewayID.Malformed", "vgw"),
+        "InvalidVpnGatewayID.NotFound",
+        "The vpnGateway ID '{ids}' does not exist",
+    ),
+    "vpc-endpoint": Kind(
+        _expecting("InvalidVpcEndpointId.Malformed", "vpce"),
+        "InvalidVpcEndpointId.NotFound",
+        "The Vpc Endpoint Id '{ids}' does not exist",
+    ),
+    "vpn-connection": Kind(
+        _expecting("InvalidVpnConnectionID.Malformed", "vpn"),
+        "InvalidVpnConnectionID.NotFound",
+        "The vpnConnection ID '{ids}' does not exist",
+    ),
     "zone": Kind(
         ("InvalidParameterValue", "Invalid availability zone: [{id}]"),
         "InvalidZone.NotFound",

@@ -147,3 +147,23 @@ def test_nothing_is_encrypted_by_default(ec2: Any) -> None:
     with refusal("UnsupportedOperation"):
         ec2.enable_ebs_encryption_by_default()
     assert ec2.disable_ebs_encryption_by_default()["EbsEncryptionByDefault"] is False
+
+
+def test_every_snapshot_is_in_the_standard_tier(face: Face, ec2: Any, snapshot: str) -> None:
+    other = new_snapshot(face)
+    new_snapshot(face, face.second)
+    ec2.create_tags(Resources=[snapshot], Tags=[{"Key": "Name", "Value": "first"}])
+    rows = ec2.describe_snapshot_tier_status()["SnapshotTierStatuses"]
+    assert [(row["SnapshotId"], row["StorageTier"], row["Status"]) for row in rows] == [
+        (snapshot, "standard", "completed"),
+        (other, "standard", "completed"),
+    ]
+    assert rows[0]["Tags"] == [{"Key": "Name", "Value": "first"}] and rows[0]["OwnerId"] == face.first.account_id
+    for name, value, found in (
+        ("snapshot-id", other, [other]),
+        ("volume-id", "vol-ffffffff", [snapshot, other]),
+        ("last-tiering-operation", "*", []),
+        ("tag:Name", "first", [snapshot]),
+    ):
+        asked = ec2.describe_snapshot_tier_status(Filters=[{"Name": name, "Values": [value]}])
+        assert [row["SnapshotId"] for row in asked["SnapshotTierStatuses"]] == found, name

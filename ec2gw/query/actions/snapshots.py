@@ -62,6 +62,24 @@ def describe_snapshots(call: Call, req: Request) -> Response:
     return describe.answer(call, req, SNAPSHOTS, owners=req.get("OwnerIds"), users=req.get("RestorableByUserIds"))
 
 
+_TIER = ("SnapshotId", "VolumeId", "OwnerId", "Tags", "StorageTier")
+TIERS = describe.Listing(
+    kind="snapshot",
+    record=records.Snapshot,
+    result="SnapshotTierStatuses",
+    view=lambda call, snapshot, own: {name: view(call, snapshot, own)[name] for name in _TIER} | {"Status": snapshot.state},
+    filters={"last-tiering-operation": "LastTieringOperationStatus", "snapshot-id": "SnapshotId", "volume-id": "VolumeId"},
+    columns={"snapshot-id": records.Snapshot.id, "volume-id": records.Snapshot.volume_id},
+    hidden=("deleting",),
+)
+
+
+@action
+def describe_snapshot_tier_status(call: Call, req: Request) -> Response:
+    """The account's own snapshots, all of them in the standard tier: there is no archive."""
+    return describe.answer(call, req, TIERS)
+
+
 @action(settles=lambda response: [response["SnapshotId"]])
 def create_snapshot(call: Call, req: Request) -> Response:
     _check_location(req)
