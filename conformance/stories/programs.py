@@ -15,7 +15,7 @@ from conformance import clients, scenes
 from conformance.story import UNSUPPORTED, Differs, NotTried, Story, Unsupported, story
 
 
-def _found(name: str) -> str:
+def found(name: str) -> str:
     """The program's path: beside this Python, else on PATH. Raises NotTried where it is not."""
     beside = Path(sys.executable).parent / name
     path = str(beside) if beside.exists() else shutil.which(name)
@@ -24,11 +24,15 @@ def _found(name: str) -> str:
     return path
 
 
-def _run(told: Story, words: list[str], environment: dict[str, str]) -> str:
-    """What the program prints. Raises Differs with its complaint, Unsupported where that is what the endpoint said."""
+def run(told: Story, words: list[str], environment: dict[str, str], folder: Path | None = None, seconds: float = 60) -> str:
+    """What the program prints, run in a folder; `seconds` are its own, beside the endpoint's.
+
+    Raises Differs with its complaint, Unsupported where the endpoint said so.
+    """
     with tempfile.TemporaryDirectory() as home:
         base = {"PATH": os.environ.get("PATH", ""), "HOME": home, "LANG": "C.UTF-8", "NO_PROXY": "*"}
-        done = subprocess.run(words, env=base | environment, capture_output=True, text=True, timeout=told.target.patience + 60)
+        patience = told.target.patience + seconds
+        done = subprocess.run(words, env=base | environment, cwd=folder, capture_output=True, text=True, timeout=patience)
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split())
         raise (Unsupported if any(code in said for code in UNSUPPORTED) else Differs)(f"{' '.join(words[1:3])}: {said[:500]}")
@@ -37,7 +41,7 @@ def _run(told: Story, words: list[str], environment: dict[str, str]) -> str:
 
 @story("AWS CLI")
 def aws(told: Story) -> None:
-    program, it = _found("aws"), told.it
+    program, it = found("aws"), told.it
     environment = {
         "AWS_ACCESS_KEY_ID": told.target.key.id, "AWS_SECRET_ACCESS_KEY": told.target.key.secret,
         "AWS_DEFAULT_REGION": told.target.region, "AWS_MAX_ATTEMPTS": "1", "AWS_PAGER": "",
@@ -45,7 +49,7 @@ def aws(told: Story) -> None:
     }  # fmt: skip
 
     def ec2(command: str, *words: str) -> Any:
-        out = _run(told, [program, "--endpoint-url", told.target.url, "--output", "json", "ec2", command, *words], environment)
+        out = run(told, [program, "--endpoint-url", told.target.url, "--output", "json", "ec2", command, *words], environment)
         answer = json.loads(out) if out.strip() else {}
         told.made.note("".join(word.capitalize() for word in command.split("-")), clients.texts(answer))
         return answer
@@ -132,7 +136,7 @@ def _state(ec2: Any, instance: str) -> str:
 @story("euca2ools")
 def euca2ools(told: Story) -> None:
     """On neither PyPI nor Debian, and for Python 2.7: told where somebody has installed it."""
-    _found("euca-version")
+    found("euca-version")
     it = told.it
     environment = {
         "EC2_URL": told.target.url, "EC2_ACCESS_KEY": told.target.key.id, "EC2_SECRET_KEY": told.target.key.secret,
@@ -140,7 +144,7 @@ def euca2ools(told: Story) -> None:
     }  # fmt: skip
 
     def euca(command: str, *words: str) -> list[list[str]]:
-        out = _run(told, [_found(f"euca-{command}"), *words], environment)
+        out = run(told, [found(f"euca-{command}"), *words], environment)
         return [line.split("\t") for line in out.splitlines()]
 
     def until(command: str, id: str, word: str) -> None:
