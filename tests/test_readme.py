@@ -1,6 +1,6 @@
 """The page's own examples, cut out of README.md and run against a gateway: what it says of clients is what they do.
 
-Not run: Packer and euca2ools, which no package index that the tests install from has. Terraform's block is told by a story of the suite.
+Packer and euca2ools are not run: no package index that the tests install from has them. Terraform has a story of its own.
 """
 
 from __future__ import annotations
