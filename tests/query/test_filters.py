@@ -13,6 +13,7 @@ import pytest
 from ec2gw.cloud import images, snapshots
 from ec2gw.model import bdm
 from ec2gw.query import actions, api
+from ec2gw.query.actions import absent
 from ec2gw.state import records
 from tests.query.face import ZONES, Face
 from tests.query.test_instances import bring, make_image, run
@@ -29,7 +30,7 @@ def members(action: str) -> dict[str, Any]:
 def documented(action: str) -> list[str]:
     """The filters on the action's page; a filter on tags by the key `Name`."""
     text = members(action)["Filters"].get("documentation", "")
-    names = re.findall(r"<li>\s*<p>\s*<code>([^<]+?)</code>", text)
+    names = re.findall(r"<li>\s*<p>\s*<code>([^<]+?)\s*</code>", text)
     return ["tag:Name" if name in ("tag", "tag:&lt;key&gt;", "tag:<key>") else name for name in names]
 
 
@@ -359,10 +360,12 @@ DEAD = re.compile(
     r"|DescribeRouteTables (association\.gateway-id"
     r"|route\.(destination-(ipv6|prefix)-.*|(egress-only-internet|nat|transit)-gateway-id|vpc-peering-connection-id))"
     r"|DescribeSecurityGroups .*\.(group-name|ipv6-cidr|prefix-list-id)"
+    r"|DescribeSnapshotTierStatus last-tiering-operation"
     r"|DescribeSnapshots (owner-alias|transfer-type)"
     r"|DescribeSubnets (customer-owned-ipv4-pool|enable-lni-at-device-index|ipv6-cidr-.*)"
     r"|DescribeVolumeStatus (action|event|attachment-status)\..*"
     r"|DescribeVpcs ipv6-.*"
+    rf"|({'|'.join(absent.ABSENT)}) .*"
 )
 
 

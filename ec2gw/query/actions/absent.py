@@ -21,7 +21,10 @@ ABSENT = {
     "DescribeManagedPrefixLists": ("pl", "owner-id prefix-list-id prefix-list-name"),
     "DescribeNatGateways": ("nat", "nat-gateway-id state subnet-id vpc-id"),
     "DescribePrefixLists": ("pl", "prefix-list-id prefix-list-name"),
-    "DescribeSpotPriceHistory": (None, "availability-zone instance-type product-description spot-price timestamp"),
+    "DescribeSpotPriceHistory": (
+        None,
+        "availability-zone availability-zone-id instance-type product-description spot-price timestamp",
+    ),
     "DescribeTransitGateways": (
         "tgw",
         "options.amazon-side-asn options.association-default-route-table-id options.auto-accept-shared-attachments"
