@@ -41,6 +41,7 @@ class Asked:
     "--only", multiple=True, metavar="PATTERN", help="only stories of these names; * and ? fit anything, may be repeated"
 )
 @click.option("--snapshot", metavar="SNAP", help="a snapshot that boots, for launches; otherwise one of an empty volume is made")
+@click.option("--guest", metavar="SNAP", help="a snapshot of the image of guest/, to look at disks from inside")
 @click.option("--instance-type", default="m1.small")
 @click.option("--patience", default=60.0, help="seconds that a state may take")
 @click.option("--jobs", default=3, help="stories told at the same time")
@@ -62,6 +63,7 @@ def main(
     region: str,
     only: tuple[str, ...],
     snapshot: str | None,
+    guest: str | None,
     instance_type: str,
     patience: float,
     jobs: int,
@@ -87,12 +89,12 @@ def main(
         return
     key = _key(access_key, secret_key, credentials, profile)
     second = _key(None, None, credentials, second_profile) if second_profile else None
-    target = Target(endpoint, key, region, second, snapshot, patience, instance_type)
+    target = Target(endpoint, key, region, second, snapshot, guest, patience, instance_type)
     asked = Asked(names, jobs, console, verbose)
     reports = [_tell(target, asked)]
     if compare:
         other = Key(compare_access_key, compare_secret_key) if compare_access_key and compare_secret_key else key
-        reports.append(_tell(Target(compare, other, region, None, None, patience, instance_type), asked))
+        reports.append(_tell(Target(compare, other, region, patience=patience, instance_type=instance_type), asked))
     rich.console.Console().print(report.table(reports))
     for path, write in ((json_file, report.as_json), (html_file, report.as_html), (markdown_file, report.as_markdown)):
         if path is not None:

@@ -57,8 +57,11 @@ class Key:
 
 @dataclass(frozen=True)
 class Target:
-    """An endpoint and how to speak to it. `second` is a key of another account; `snapshot` holds a bootable disk;
-    `patience` is how long a state may take, in seconds; `zones` are found out before the first story.
+    """An endpoint and how to speak to it.
+
+    `second` is a key of another account; `snapshot` holds a bootable disk, and `guest` one whose system tells of its disks on the
+    console as that of guest/ does; `patience` is how long a state may take, in seconds; `zones` are found out before the first
+    story.
     """
 
     url: str
@@ -66,6 +69,7 @@ class Target:
     region: str = "us-east-1"
     second: Key | None = None
     snapshot: str | None = None
+    guest: str | None = None
     patience: float = 60.0
     instance_type: str = "m1.small"
     zones: tuple[str, ...] = ()

@@ -71,7 +71,7 @@ def open_records(settings: config.Settings) -> tuple[Database, Vault]:
     for name in ("region", "zones"):
         config.keep(settings, name)
     migrate.upgrade(settings.database_url, folder)
-    return Database(settings.database_url), Vault(folder / "key")
+    return Database(settings.database_url, limits=settings.limits), Vault(folder / "key")
 
 
 def first_key(settings: config.Settings, database: Database, vault: Vault) -> Path:

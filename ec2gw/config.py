@@ -14,6 +14,8 @@ import sqlalchemy.exc
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from ec2gw.model.limits import Limits
+
 STORE = re.compile(r"file|file=.+|lvm=[A-Za-z0-9_.+][A-Za-z0-9_.+-]*/[A-Za-z0-9_.+][A-Za-z0-9_.+-]*")
 LISTEN = re.compile(r"(?P<host>[^:\s]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 KEPT = "kept.json"
@@ -47,6 +49,13 @@ class Settings(BaseSettings):
     )
     zones: int = Field(3, ge=1, le=26, description="how many availability zones the region has; never fewer")
     patience: int = Field(20, ge=0, le=3600, description="seconds a guest has to obey the power button or give a disk back")
+    max_instances: int | None = Field(None, ge=0, description="instances that an account may have running; no limit by default")
+    max_volume_size: int | None = Field(None, ge=1, description="GiB that a volume may have; what its type allows by default")
+    max_storage: int | None = Field(
+        None, ge=0, description="GiB that an account's volumes may have together; no limit by default"
+    )
+    max_iops: int | None = Field(None, ge=0, description="IOPS that an account's io1 and io2 volumes may have together")
+    max_snapshots: int | None = Field(None, ge=0, description="snapshots that an account may have; no limit by default")
     log_format: Literal["console", "json"] = Field("console", description="form of the log lines")
     access_key_id: str | None = Field(None, description="id of the first access key")
     secret_access_key: SecretStr | None = Field(None, description="secret of the first access key")
@@ -114,6 +123,11 @@ class Settings(BaseSettings):
     def zone_names(self) -> tuple[str, ...]:
         """us-east-1a, us-east-1b, …"""
         return tuple(f"{self.region}{chr(ord('a') + number)}" for number in range(self.zones))
+
+    @property
+    def limits(self) -> Limits:
+        """What each account may have."""
+        return Limits(self.max_instances, self.max_volume_size, self.max_storage, self.max_iops, self.max_snapshots)
 
     @property
     def database_url(self) -> str:

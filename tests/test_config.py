@@ -9,6 +9,7 @@ import pydantic
 import pytest
 
 from ec2gw import config
+from ec2gw.model import limits
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,12 @@ def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(tmp_path:
     assert settings.log_format == "console"
 
 
+def test_limits_are_what_each_account_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert config.settle({}).limits == limits.NONE
+    monkeypatch.setenv("EC2GW_MAX_INSTANCES", "0")
+    assert config.settle({"max_storage": "100"}).limits == limits.Limits(instances=0, storage=100)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -55,6 +62,9 @@ def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(tmp_path:
         ("zones", "0"),
         ("zones", "27"),
         ("patience", "-1"),
+        ("max_instances", "-1"),
+        ("max_volume_size", "0"),
+        ("max_storage", "much"),
         ("database", "mysql://somewhere/ec2"),
         ("database", "nonsense"),
         ("log_format", "xml"),

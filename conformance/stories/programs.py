@@ -14,13 +14,15 @@ from typing import Any
 from conformance import clients, scenes
 from conformance.story import UNSUPPORTED, Differs, NotTried, Story, Unsupported, story
 
+EUCA2OOLS = "EUCA2OOLS_BIN"
 
-def found(name: str) -> str:
-    """The program's path: beside this Python, else on PATH. Raises NotTried where it is not."""
-    beside = Path(sys.executable).parent / name
-    path = str(beside) if beside.exists() else shutil.which(name)
+
+def found(name: str, variable: str = "") -> str:
+    """The program's path: in the folder that an environment variable names, beside this Python, or on PATH. Raises NotTried."""
+    folders = (os.environ.get(variable), str(Path(sys.executable).parent), os.environ.get("PATH"))
+    path = shutil.which(name, path=os.pathsep.join(folder for folder in folders if folder))
     if path is None:
-        raise NotTried(f"{name} is not on this machine")
+        raise NotTried(f"{name} is not on this machine" + (f", nor in the folder that {variable} names" if variable else ""))
     return path
 
 
@@ -136,7 +138,7 @@ def _state(ec2: Any, instance: str) -> str:
 @story("euca2ools")
 def euca2ools(told: Story) -> None:
     """On neither PyPI nor Debian, and for Python 2.7: told where somebody has installed it."""
-    found("euca-version")
+    found("euca-version", EUCA2OOLS)
     it = told.it
     environment = {
         "EC2_URL": told.target.url, "EC2_ACCESS_KEY": told.target.key.id, "EC2_SECRET_KEY": told.target.key.secret,
@@ -144,11 +146,19 @@ def euca2ools(told: Story) -> None:
     }  # fmt: skip
 
     def euca(command: str, *words: str) -> list[list[str]]:
-        out = run(told, [found(f"euca-{command}"), *words], environment)
+        out = run(told, [found(f"euca-{command}", EUCA2OOLS), *words], environment)
         return [line.split("\t") for line in out.splitlines()]
 
     def until(command: str, id: str, word: str) -> None:
         told.until(f"{id} {word}", lambda: euca(command, id), lambda rows: any(word in row for row in rows))
+
+    def refused(code: str, command: str, *words: str) -> None:
+        try:
+            answer = euca(command, *words)
+        except Differs as said:
+            told.true(f"the program prints ({code}), not {said}", f"({code})" in str(said))
+        else:
+            told.complain(f"not refused with {code}, but answered {answer}")
 
     with told.step("zones"):
         told.same("the zones", [row[1] for row in euca("describe-availability-zones")], list(told.target.zones))
@@ -159,23 +169,45 @@ def euca2ools(told: Story) -> None:
         it.snapshot = euca("create-snapshot", it.volume)[0][1]
         told.made.add("snapshotId", it.snapshot)
         until("describe-snapshots", it.snapshot, "completed")
-    with told.step("an image and an instance"):
-        it.image = euca(
-            "register",
-            "-n",
-            scenes.name("euca"),
-            "-a",
-            "x86_64",
-            "--root-device-name",
-            "/dev/sda1",
-            "-b",
-            f"/dev/sda1={it.snapshot}",
-        )[0][1]
+    with told.step("an image"):
+        words = ["-n", scenes.name("euca"), "-a", "x86_64", "--root-device-name", scenes.ROOT, "--virtualization-type", "hvm"]
+        it.image = euca("register", *words, "-b", f"{scenes.ROOT}={it.snapshot}", "-b", "/dev/sdk=:1")[0][1]
         told.made.add("imageId", it.image)
-        rows = euca("run-instances", "-t", told.target.instance_type, "-b", "/dev/sdj=:1", it.image)
+        rows = euca("describe-images", it.image)
+        told.true("it is shown", any(it.image in row for row in rows))
+        mapped = sorted(word for row in rows if row[0] == "BLOCKDEVICEMAPPING" for word in row if word.startswith("/dev/"))
+        told.same("its devices", mapped, [scenes.ROOT, "/dev/sdk"])
+    with told.step("an instance: a device more, a device less"):
+        zone = ["-z", told.target.zones[0]]
+        mappings = ["-b", "/dev/sdj=:1:false", "-b", "/dev/sdk=none"]
+        rows = euca("run-instances", "-t", told.target.instance_type, *zone, *mappings, it.image)
         it.instance = next(row[1] for row in rows if row[0] == "INSTANCE")
         told.made.add("instanceId", it.instance)
         until("describe-instances", it.instance, "running")
+        shown = euca("describe-instances", it.instance)
+        mapped = sorted(word for row in shown if row[0] == "BLOCKDEVICE" for word in row if word.startswith("/dev/"))
+        told.same("its devices", mapped, [scenes.ROOT, "/dev/sdj"])
+    with told.step("attach, detach"):
+        euca("attach-volume", "-i", it.instance, "-d", "/dev/sdf", it.volume)
+        until("describe-volumes", it.volume, "attached")
+        euca("detach-volume", it.volume)
+        until("describe-volumes", it.volume, "available")
+    with told.step("attributes and console"):
+        rows = euca("describe-instance-attribute", "--disable-api-termination", it.instance)
+        told.same("the attribute", rows[-1][-1], "false")
+        euca("get-console-output", "-r", it.instance)
+    with told.step("stop, start"):
+        euca("stop-instances", it.instance)
+        until("describe-instances", it.instance, "stopped")
+        euca("start-instances", it.instance)
+        until("describe-instances", it.instance, "running")
+    with told.step("tags"):
+        euca("create-tags", "--tag", "Name=a b&c=d", it.volume)
+        rows = euca("describe-tags", "--filter", f"resource-id={it.volume}")
+        told.same("the tag", [row[-2:] for row in rows], [["Name", "a b&c=d"]])
+    with told.step("errors are printed"):
+        refused("InvalidInstanceID.NotFound", "describe-instances", "i-0bad0bad0bad0bad0")
+        refused("VolumeInUse", "delete-volume", scenes.disks(clients.of(told), it.instance)["/dev/sdj"]["VolumeId"])
     with told.step("terminate and clean up"):
         clients.note_volumes(clients.of(told), [it.instance], told.made)
         euca("terminate-instances", it.instance)

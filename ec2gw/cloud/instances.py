@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm.attributes import set_committed_value
 
-from ec2gw.cloud import images, interfaces, lookup, placement, root_volumes, volumes
+from ec2gw.cloud import images, interfaces, limits, lookup, placement, root_volumes, volumes
 from ec2gw.model import bdm, errors, ids, instance_types, lifecycle
 from ec2gw.state import records
 from ec2gw.state.records import Attachment, Console, Image, Instance, KeyPair, PlacementGroup, Screen, Volume
@@ -71,7 +71,7 @@ def launch(tx: Transaction, account_id: str, wish: Launch, count: int, least: in
     """
     least = count if least is None else least
     if least > MOST_AT_ONCE:
-        raise errors.LimitExceeded("instance-limit", requested=least, limit=MOST_AT_ONCE)
+        raise errors.LimitExceeded("instance-limit", requested=least, room=MOST_AT_ONCE)
     image = images.usable(tx, account_id, wish.image_id)
     kind = instance_types.find(wish.type)
     if image.architecture not in kind.architectures:
@@ -97,6 +97,7 @@ def launch(tx: Transaction, account_id: str, wish: Launch, count: int, least: in
     zones = [*(volume.zone for volume in existing.values()), *wish.zones]
     network = interfaces.resolve(tx, account_id, wish.network, wish.zone, zones, wish.type, count)
     count = min(count, MOST_AT_ONCE, max(least, interfaces.room(network)))
+    count = limits.room_for_instances(tx, account_id, least, count)
     reservation_id = ids.new("r")
     launched = [_launch_one(tx, account_id, wish, image, network.zone, reservation_id, index, scratch) for index in range(count)]
     for instance in launched:
@@ -177,7 +178,10 @@ def start(tx: Transaction, account_id: str, wanted: Sequence[str], patience: int
         instance.state_reason_code = instance.state_reason = None
         instance.transition_reason = ""
 
-    return _each(tx, account_id, wanted, "start", "instance-not-startable", begin)
+    rows = lookup.many(tx, Instance, "i", account_id, wanted)
+    more = sum(row.state == "stopped" for row in rows)
+    limits.room_for_instances(tx, account_id, more, more)
+    return _each(tx, account_id, wanted, "start", "instance-not-startable", begin, rows)
 
 
 def stop(tx: Transaction, account_id: str, wanted: Sequence[str], patience: int) -> list[Change]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Select, func, select
 
-from ec2gw.cloud import lookup, permissions, settings
+from ec2gw.cloud import limits, lookup, permissions, settings
 from ec2gw.model import errors, ids, lifecycle
 from ec2gw.state import records
 from ec2gw.state.records import FastRestore, Image, ImageSnapshot, Instance, Snapshot, Upload, Volume, VolumeModification
@@ -112,6 +112,7 @@ def _add(
     description: str,
     at_rest_of: str | None = None,
 ) -> Snapshot:
+    limits.check_snapshot(tx, account_id)
     # A volume that is being made larger is as large as it will be: nobody can say which comes first.
     change = tx.db.scalars(select(VolumeModification).where(VolumeModification.id == origin)).one_or_none()
     growing = change is not None and change.state == "modifying"

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from sqlalchemy import func, select
 
-from ec2gw.cloud import lookup, snapshots
+from ec2gw.cloud import limits, lookup, snapshots
 from ec2gw.model import bdm, errors, ids, lifecycle, volume_types
 from ec2gw.state import records
 from ec2gw.state.records import Attachment, Instance, RootReplacement, Volume, VolumeModification
@@ -51,6 +51,7 @@ def add(
     """Write down a volume to be made. Encryption at rest is refused rather than promised."""
     if encrypted:
         raise errors.Unsupported("unsupported", message="Encrypted volumes are not supported by this endpoint.")
+    limits.check_volume(tx, account_id, shape)
     volume = Volume(
         id=ids.new("vol"),
         account_id=account_id,
@@ -227,6 +228,7 @@ def modify(
     root = volume.attachment if volume.attachment and volume.attachment.slot == 0 else None
     if root and not volume_types.TYPES[after.type].bootable:
         raise errors.Conflict("volume-not-bootable", volume=volume_id, instance=root.instance_id, type=after.type)
+    limits.check_volume(tx, account_id, after, before)
     if last is not None:
         tx.db.delete(last)
         tx.db.flush()

@@ -322,6 +322,8 @@ ROWS = {
         "InvalidVolume.ZoneMismatch",
         "The volume '{volume}' is not in the same availability zone as instance '{instance}'",
     ),
+    "storage-limit": ("VolumeLimitExceeded", "You have exceeded your maximum storage limit of {limit} GiB in this region."),
+    "iops-limit": ("MaxIOPSLimitExceeded", "You have exceeded your maximum provisioned IOPS limit of {limit} in this region."),
     "volume-not-shrinkable": ("InvalidParameterValue", "New size cannot be smaller than existing size"),
     "volume-modification-empty": (
         "InvalidParameterCombination",
@@ -353,6 +355,7 @@ ROWS = {
     # snapshots
     "snapshot-not-completed": ("IncorrectState", "Snapshot is in invalid state - {state}"),
     "snapshot-in-use": ("InvalidSnapshot.InUse", "The snapshot {snapshot} is currently in use by {image}"),
+    "snapshot-limit": ("SnapshotLimitExceeded", "You have reached the maximum number of snapshots."),
     "snapshots-in-progress": (
         "ConcurrentSnapshotLimitExceeded",
         "Maximum allowed in-progress snapshots for a single volume exceeded.",
@@ -436,7 +439,7 @@ ROWS = {
     ),
     "instance-limit": (
         "InstanceLimitExceeded",
-        "You have requested more instances ({requested}) than your current instance limit of {limit} allows.",
+        "Your quota allows for {room} more running instance(s). You requested at least {requested}",
     ),
     "instance-type-unknown": ("InvalidParameterValue", "Invalid value '{type}' for InstanceType."),
     "instance-types-unknown": ("InvalidInstanceType", "The following supplied instance types do not exist: [{types}]"),

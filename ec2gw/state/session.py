@@ -19,6 +19,7 @@ import sqlalchemy
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
+from ec2gw.model.limits import NONE, Limits
 from ec2gw.state import journal
 
 WRITER_LOCK = 0xEC2  # the advisory lock's number on PostgreSQL
@@ -27,11 +28,14 @@ TOGETHER = 16  # writes in one commit, at most
 
 @dataclass
 class Transaction:
-    """An open transaction: the session, the moment it counts as, and the ids whose records the engine must look at after it."""
+    """An open transaction: the session, the moment it counts as, the ids whose records the engine must look at after it, and
+    what an account may have.
+    """
 
     db: Session
     now: datetime
     touched: set[str] = field(default_factory=set)
+    limits: Limits = NONE
 
     def touch(self, *ids: str) -> None:
         """Have the engine look at these records once the transaction is committed."""
@@ -78,9 +82,10 @@ class _Batch:
 class Database:
     """The records' home. `url` is SQLAlchemy's; `clock` gives aware UTC times."""
 
-    def __init__(self, url: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, url: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC), limits: Limits = NONE) -> None:
         self.url = sqlalchemy.make_url(url)
         self.clock = clock
+        self.limits = limits
         self.sqlite = self.url.get_backend_name() == "sqlite"
         if self.sqlite:
             if self.url.database:
@@ -109,7 +114,7 @@ class Database:
                 session.connection().exec_driver_sql("BEGIN")  # or each query would see a different moment
             else:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-            yield Transaction(session, self.clock())
+            yield Transaction(session, self.clock(), limits=self.limits)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -123,7 +128,7 @@ class Database:
                 batch = self._batch = self._batch or self._begin()
                 try:
                     with Session(batch.connection, join_transaction_mode="create_savepoint") as session:
-                        transaction = Transaction(session, self.clock())
+                        transaction = Transaction(session, self.clock(), limits=self.limits)
                         yield transaction
                         journal.close(session)
                         session.commit()

@@ -1,11 +1,12 @@
-"""The endpoint that the suite's own tests aim at: a simulated gateway."""
+"""The endpoints that the tests aim at."""
 
 from __future__ import annotations
 
-import configparser
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,22 +15,39 @@ from conformance import run
 from conformance.story import Key, Target
 from tests import gateway
 
+TARGETS = ("simulated",)
+# What the stories of limits run into; no other story comes near them.
+LIMITS = {"EC2GW_MAX_INSTANCES": "300", "EC2GW_MAX_STORAGE": "100000"}
 
-@pytest.fixture(scope="session")
-def endpoint() -> Iterator[Target]:
-    """A simulated gateway with its first key, and one of a second account."""
-    folder = Path(tempfile.mkdtemp(prefix="gw-"))
-    served = gateway.Gateway(folder / "s", "simulated", patience=1)
+
+@contextmanager
+def serving(target: str) -> Iterator[tuple[gateway.Gateway, Target]]:
+    """A gateway and the way to it, with its first key and one of a second account. Real ones have the guest image."""
+    # A short path: a machine's monitor socket lies below it, and its name must fit in 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="gw-", dir="/run" if os.access("/run", os.W_OK) else None))
+    # The guests of most stories have no system to obey.
+    served = gateway.Gateway(folder / "s", target, patience=1)
     served.folder.mkdir()
+    gateway.seed_cache(served)
     try:
-        served.start()
-        credentials = configparser.ConfigParser()
-        credentials.read(served.folder / "credentials")
-        profile = credentials["default"]
+        served.start(**LIMITS)
+        profile = served.credentials()
         key = Key(profile["aws_access_key_id"], profile["aws_secret_access_key"])
         second = Key(*served.run("account", "create", "second").splitlines()[-1].split("\t"))
-        yield run.found_out(Target(served.url, key, second=second, patience=20))
+        guest = None
+        if served.real:
+            served.run("image", "import", str(gateway.guest_image()), "--name", "guest")
+            (image,) = served.client().describe_images(Filters=[{"Name": "name", "Values": ["guest"]}])["Images"]
+            guest = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+        yield served, run.found_out(Target(served.url, key, second=second, guest=guest, patience=60 if served.real else 20))
     finally:
         if served.process and served.process.poll() is None:
             served.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[Target]:
+    """A simulated gateway, for the tests of the suite itself."""
+    with serving("simulated") as (_, target):
+        yield target

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ec2gw.model.limits import Limits
 from tests.query.face import ZONES, Face
 from tests.query.test_server import refusal
 
@@ -285,10 +286,13 @@ def test_zones_have_every_field(ec2: Any) -> None:
     assert refusal(ec2.describe_availability_zones, ZoneNames=["us-east-1z"]) == said
 
 
-def test_account_attributes(ec2: Any) -> None:
+def test_account_attributes(ec2: Any, face: Face) -> None:
     (one,) = ec2.describe_account_attributes(AttributeNames=["supported-platforms"])["AccountAttributes"]
     assert one == {"AttributeName": "supported-platforms", "AttributeValues": [{"AttributeValue": "VPC"}]}
     assert "max-instances" in {row["AttributeName"] for row in ec2.describe_account_attributes()["AccountAttributes"]}
+    face.database.limits = Limits(instances=7)
+    (one,) = ec2.describe_account_attributes(AttributeNames=["max-instances"])["AccountAttributes"]
+    assert one["AttributeValues"] == [{"AttributeValue": "7"}]
     assert refusal(ec2.describe_account_attributes, AttributeNames=["colour"])[0] == "InvalidParameterValue"
 
 

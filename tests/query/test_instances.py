@@ -364,7 +364,7 @@ def test_what_asks_for_nothing_special_is_served(ec2: Any, image: str) -> None:
         (
             {"MaxCount": 1_001, "MinCount": 1_001},
             "InstanceLimitExceeded",
-            "You have requested more instances (1001) than your current instance limit of 1000 allows.",
+            "Your quota allows for 1000 more running instance(s). You requested at least 1001",
         ),
         ({"MinCount": 0}, "InvalidParameterValue", "Value (0) for parameter minCount is invalid. It must be at least 1."),
         (

@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +27,7 @@ from ec2gw.backend import ports
 from ec2gw.backend.libvirt import consoles, domain_xml, embedded, events, screens
 
 _BOUND_EVERY = 10.0  # seconds between two looks at the consoles' logs
+_RESET = 2.0  # seconds that a disk may take to leave with a reset
 _KEEPALIVE = (5, 3)  # seconds between two questions to a daemon, and how many may go unanswered
 
 # Errors that the same words will meet again.
@@ -192,6 +194,10 @@ class Hypervisor:
             if force and not _system_listens(domain):
                 # A reset completes what the firmware would never answer; there is nothing in the guest that it could harm.
                 domain.reset(0)
+                # Asked for again, or reset again, in the moment it goes, QEMU keeps the disk's file open and locked for good.
+                deadline = time.monotonic() + _RESET
+                while disk in domain_xml.read_disks(domain.XMLDesc(0)) and time.monotonic() < deadline:
+                    time.sleep(0.02)
 
     def switch(self, name: str, disks: Sequence[ports.Disk]) -> None:
         with _asking(f"put {name} on new layers"):

@@ -37,11 +37,11 @@ ZONES = describe.Catalogue(
     },
 )
 
-DEFAULT_VPC = "default-vpc"
+DEFAULT_VPC, MAX_INSTANCES = "default-vpc", "max-instances"
 ATTRIBUTES = {
     "supported-platforms": "VPC",
     DEFAULT_VPC: "none",
-    "max-instances": "1000",
+    MAX_INSTANCES: "2147483647",  # where the operator has set no limit
     "max-elastic-ips": str(addresses.MOST_ADDRESSES),
     "vpc-max-elastic-ips": str(addresses.MOST_ADDRESSES),
     "vpc-max-security-groups-per-interface": str(interfaces.MOST_GROUPS),
@@ -102,7 +102,8 @@ def describe_account_attributes(call: Call, req: Request) -> Response:
         if name not in ATTRIBUTES:
             raise errors.Invalid("invalid-value", value=name[:64], parameter="attributeName", why="")
     vpc = groups.default_vpc(call.tx, call.account_id)
-    values = ATTRIBUTES | ({DEFAULT_VPC: vpc.id} if vpc else {})
+    most = call.tx.limits.instances
+    values = ATTRIBUTES | ({DEFAULT_VPC: vpc.id} if vpc else {}) | ({} if most is None else {MAX_INSTANCES: str(most)})
     return {
         "AccountAttributes": [
             {"AttributeName": name, "AttributeValues": [{"AttributeValue": values[name]}]} for name in dict.fromkeys(wanted)
