@@ -21,7 +21,7 @@ from tests.conformance.conftest import TARGETS, serving
 
 NAMES = run.chosen(())
 # What may stay untold, and why: a word of the reason.
-UNTOLD = {"euca2ools": "is not on this machine", "boto3 guest checks": "no snapshot of the guest image"}
+UNTOLD = {"euca2ools": "is not on this machine", "Terraform": "erraform", "boto3 guest checks": "no snapshot of the guest image"}
 
 
 @pytest.fixture(scope="session", params=TARGETS)
