@@ -146,13 +146,14 @@ def one(call: Call, listing: Listing[R], id: str) -> Response:
     found = call.tx.db.scalars(select(listing.record).where(record.id == id, *_visible(call, listing))).one_or_none()
     if found is None:
         raise errors.NotFound("not-found", kind=listing.kind, ids=[id])
-    return render(call, listing, found)
+    return render(call, listing, [found])[0]
 
 
-def render(call: Call, listing: Listing[R], record: R) -> Response:
-    """The view of a record at hand, with its tags."""
-    id = record.id  # type: ignore[attr-defined]
-    return listing.view(call, record, _written(tags.of(call.tx, (id,))[id]) if listing.tagged else [])
+def render(call: Call, listing: Listing[R], rows: Sequence[R]) -> list[Response]:
+    """The views of records at hand, with their tags."""
+    found: Sequence[Any] = rows
+    given = tags.of(call.tx, [row.id for row in found]) if listing.tagged else {}
+    return [listing.view(call, row, _written(given[row.id]) if listing.tagged else []) for row in found]
 
 
 def choose(req: Request, catalogue: Catalogue, views: Iterable[Response]) -> Response:

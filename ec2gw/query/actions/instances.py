@@ -204,7 +204,7 @@ def _again(call: Call, response: Response) -> Response:
     )
     if not rows or any(row.state in ("shutting-down", "terminated") for row in rows):
         raise errors.WrongState("token-instance-terminated")
-    return reservation(call, [describe.render(call, INSTANCES, row) for row in rows], rows[0])
+    return reservation(call, describe.render(call, INSTANCES, rows), rows[0])
 
 
 @action(refresh=_again)
@@ -254,7 +254,7 @@ def run_instances(call: Call, req: Request) -> Response:
     specifications = [row for row in req.get("TagSpecifications", ()) if row.get("ResourceType") != _SPOT_REQUEST]
     describe.tag(call, req | {"TagSpecifications": specifications}, *ids, *made)
     tags.put(call.tx, call.account_id, ids, origin)
-    rows = [describe.render(call, INSTANCES, instance) for instance in launched]
+    rows = describe.render(call, INSTANCES, launched)
     return reservation(call, rows, launched[0])
 
 

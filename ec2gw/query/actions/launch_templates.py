@@ -214,13 +214,13 @@ def modify_launch_template(call: Call, req: Request) -> Response:
     if "DefaultVersion" not in req:
         raise errors.Missing("missing-parameter", parameter="SetDefaultVersion")
     launch_templates.choose(call.tx, template, req["DefaultVersion"])
-    return {"LaunchTemplate": describe.render(call, TEMPLATES, template)}
+    return {"LaunchTemplate": describe.render(call, TEMPLATES, [template])[0]}
 
 
 @action
 def delete_launch_template(call: Call, req: Request) -> Response:
     template = _named(call, req, "delete")
-    shown = describe.render(call, TEMPLATES, template)
+    shown = describe.render(call, TEMPLATES, [template])[0]
     launch_templates.delete(call.tx, template)
     return {"LaunchTemplate": shown}
 

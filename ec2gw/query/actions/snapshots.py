@@ -110,7 +110,7 @@ def create_snapshots(call: Call, req: Request) -> Response:
             mine = {key: value for key, value in given.items() if not key.startswith(tags.RESERVED)}
             tags.put(call.tx, call.account_id, [snapshot.id for snapshot in made if snapshot.volume_id == id], mine)
     describe.tag(call, req, *(snapshot.id for snapshot in made))
-    rows = [describe.render(call, SNAPSHOTS, snapshot) for snapshot in made]
+    rows = describe.render(call, SNAPSHOTS, made)
     return {"Snapshots": [{name: row[name] for name in _INFO} | {"Progress": ""} for row in rows]}
 
 
