@@ -87,9 +87,10 @@ class Server:
     def request(self, name: str) -> bytes:
         """The signed bytes of a request. Those that make something carry no token, so that each makes another."""
         action, _, what = name.replace(" of ", ",", 1).partition(",")
+        count = what or "1"
         words = {
             "CreateVolume": {"AvailabilityZone": ZONE, "Size": "1"},
-            "RunInstances": {"ImageId": self._image, "InstanceType": "t3.micro", "MinCount": "1", "MaxCount": "1"},
+            "RunInstances": {"ImageId": self._image, "InstanceType": "t3.micro", "MinCount": count, "MaxCount": count},
             "DescribeVolumes": {"MaxResults": "100"},
         }.get(action, {})
         if what.strip() == "one by id":
