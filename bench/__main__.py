@@ -67,14 +67,15 @@ def _requests(folder: Path, seconds: float, progress: Progress) -> Iterator[str]
             for name in names:
                 if " of " in name and name.startswith("DescribeInstances"):
                     server.grow(int(name.split()[-1]))
-                results.setdefault(name, {})[server.name] = measure(server.port, server.request(name), seconds)
+                results.setdefault(name, {})[server.name] = measure(server.port, server.request(name), seconds, server.pid)
                 progress.advance(task)
-    yield "| request | server | per second | p50 ms | p99 ms | throughput, times moto_server's |"
-    yield "| --- | --- | ---: | ---: | ---: | ---: |"
+    yield "| request | server | per second | p50 ms | p99 ms | CPU ms | throughput, times moto_server's |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
     for name, loads in results.items():
         for server_name, load in loads.items():
             ratio = load.per_second / loads["moto_server"].per_second
-            yield f"| {name} | {server_name} | {load.per_second:,.1f} | {load.p50:.2f} | {load.p99:.2f} | {ratio:.1f} |"
+            times = f"{load.p50:.2f} | {load.p99:.2f} | {load.cpu:.2f}"
+            yield f"| {name} | {server_name} | {load.per_second:,.1f} | {times} | {ratio:.1f} |"
 
 
 def _stored(folder: Path, seconds: float, sizes: list[int], progress: Progress) -> Iterator[str]:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import statistics
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 CLIENTS = 2
 
 
 @dataclass(frozen=True)
 class Load:
-    """Requests a second with CLIENTS connections; milliseconds that one alone takes."""
+    """Requests a second with CLIENTS connections, and milliseconds that one alone takes.
+
+    `cpu` is how many milliseconds of CPU the server spent on each of the former: others on the machine hardly change that.
+    """
 
     per_second: float
     p50: float
     p99: float
+    cpu: float = 0.0
 
 
-def measure(port: int, request: bytes, seconds: float) -> Load:
-    """Latency with one connection, then throughput with several; each for that many seconds."""
+def measure(port: int, request: bytes, seconds: float, pid: int | None = None) -> Load:
+    """Latency with one connection, then throughput with several; each for that many seconds. `pid` is the server's."""
     alone = latencies(port, request, seconds)
+    used = _cpu(pid)
     counts: list[int] = []
     threads = [threading.Thread(target=lambda: counts.append(len(latencies(port, request, seconds)))) for _ in range(CLIENTS)]
     began = time.perf_counter()
@@ -32,8 +39,17 @@ def measure(port: int, request: bytes, seconds: float) -> Load:
         thread.join()
     assert len(counts) == CLIENTS, "a client ended early"
     rate = sum(counts) / (time.perf_counter() - began)
+    cpu = (_cpu(pid) - used) / (sum(counts) + CLIENTS) * 1000
     centiles = statistics.quantiles(alone, n=100) if len(alone) > 1 else alone * 99
-    return Load(rate, centiles[49] * 1000, centiles[98] * 1000)
+    return Load(rate, centiles[49] * 1000, centiles[98] * 1000, cpu)
+
+
+def _cpu(pid: int | None) -> float:
+    """Seconds of CPU that a process has used so far, all its threads together."""
+    if pid is None:
+        return 0.0
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def latencies(port: int, request: bytes, seconds: float) -> list[float]:

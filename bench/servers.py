@@ -35,8 +35,9 @@ web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None, access_log
 class Server:
     """One server, and requests to it that are signed once and sent again and again."""
 
-    def __init__(self, name: str, port: int, key_id: str, secret: str) -> None:
+    def __init__(self, name: str, port: int, key_id: str, secret: str, pid: int | None = None) -> None:
         self.name = name
+        self.pid = pid
         self.port = port
         self._credentials = botocore.credentials.Credentials(key_id, secret)
         make: Any = boto3.client
@@ -127,7 +128,8 @@ class Bare(Server):
 def of_gateway(gateway: Gateway) -> Server:
     """The gateway with its first key."""
     key = gateway.credentials()
-    return Server("ec2gw", gateway.port, key["aws_access_key_id"], key["aws_secret_access_key"])
+    pid = gateway.process.pid if gateway.process else None
+    return Server("ec2gw", gateway.port, key["aws_access_key_id"], key["aws_secret_access_key"], pid)
 
 
 @contextmanager
@@ -139,17 +141,19 @@ def all_of(folder: Path) -> Iterator[list[Server]]:
         gateway.start()
         stack.callback(gateway.stop)
         bare, moto = free_port(), free_port()
-        _run(stack, [sys.executable, "-c", BARE, str(bare)], bare)
-        _run(stack, [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(moto)], moto)
+        bare_pid = _run(stack, [sys.executable, "-c", BARE, str(bare)], bare)
+        moto_pid = _run(stack, [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(moto)], moto)
         yield [
             of_gateway(gateway),
-            Server("moto_server", moto, "testing", "testing"),
-            Bare("bare aiohttp", bare, "testing", "testing"),
+            Server("moto_server", moto, "testing", "testing", moto_pid),
+            Bare("bare aiohttp", bare, "testing", "testing", bare_pid),
         ]
 
 
-def _run(stack: ExitStack, command: list[str], port: int) -> None:
+def _run(stack: ExitStack, command: list[str], port: int) -> int:
+    """Start a server and wait until it listens; returns its process id."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     stack.callback(process.wait)
     stack.callback(process.kill)
     until(lambda: listens(port), 60, f"a server on port {port}")
+    return process.pid

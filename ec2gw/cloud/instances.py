@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm.attributes import set_committed_value
 
 from ec2gw.cloud import images, interfaces, limits, lookup, placement, root_volumes, volumes
@@ -16,6 +16,7 @@ from ec2gw.state.records import Attachment, Console, Image, Instance, KeyPair, P
 from ec2gw.state.session import Transaction
 
 MOST_AT_ONCE = 1_000  # instances of one launch
+_BY_ID = select(Instance).where(Instance.id == bindparam("id"))  # built once, for every fact of the engine
 
 BY_USER = ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown")
 BY_GUEST = ("Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdown: Instance initiated shutdown")
@@ -392,7 +393,7 @@ def sees_nothing(tx: Transaction, instance_id: str) -> None:
 
 
 def _row(tx: Transaction, instance_id: str) -> Instance | None:
-    return tx.db.scalars(select(Instance).where(Instance.id == instance_id)).one_or_none()
+    return tx.db.scalars(_BY_ID, {"id": instance_id}).one_or_none()
 
 
 def _tell(tx: Transaction, instance_id: str, event: str) -> Instance | None:

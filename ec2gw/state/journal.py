@@ -45,8 +45,9 @@ class Change(Record):
     ids: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
-# Built once: it is asked at nearly every request, and building it takes longer than asking.
+# Built once: they are for nearly every request, and building them takes longer than asking.
 _CHANGES = Change.__table__.c
+_ADD = insert(Change).returning(Change.number)
 _SINCE = select(_CHANGES.number, _CHANGES.ids).where(_CHANGES.number >= bindparam("number")).order_by(_CHANGES.number)
 
 
@@ -66,7 +67,7 @@ def close(db: Session) -> None:
     if not (concerned := db.info.get(_CONCERNED)):
         return
     ids = None if _EVERYBODY in concerned else sorted(concerned)
-    number = db.scalars(insert(Change).values(ids=ids).returning(Change.number)).one()
+    number: int = db.connection().execute(_ADD, {"ids": ids}).scalar_one()
     if number % (KEPT // 10) == 0:
         db.execute(delete(Change).where(Change.number <= number - KEPT))
 
