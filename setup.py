@@ -23,7 +23,7 @@ setup(
     packages=find_packages(include=["ec2gw", "ec2gw.*"]),
     package_data={"ec2gw.state": ["migrations/*", "migrations/versions/*.py"]},
     install_requires=[
-        "aiohttp>=3.9",
+        "aiohttp>=3.12",
         "alembic>=1.13",
         "boto3>=1.35",
         "click>=8.1",

@@ -21,6 +21,7 @@ from aiohttp import web
 
 from ec2gw import config, logs, operations
 from ec2gw.backend import simulated, stores
+from ec2gw.backend.downloads import Downloads
 from ec2gw.backend.ports import Hypervisor, VolumeStore
 from ec2gw.backend.staging import Staging
 from ec2gw.backend.stores import lvm
@@ -153,6 +154,12 @@ def store_beside(settings: config.Settings) -> VolumeStore:
     return open_store(settings, "simulated" if there else choose_hypervisor(settings)[0])
 
 
+def open_downloads(settings: config.Settings) -> Downloads:
+    """Where the disk images of imports are fetched to, and from where they may be."""
+    largest = settings.import_size << 30
+    return Downloads(state_folder(settings) / "imports", largest=largest, allowed=settings.readable_networks)
+
+
 # -- The gateway ---------------------------------------------------------------------------------------------------------------
 
 
@@ -177,8 +184,8 @@ class App:
             opened.callback(database.close)
             self.credentials = first_key(settings, database, vault)
             zones: dict[str, VolumeStore] = dict.fromkeys(settings.zone_names, store)
-            staging = Staging(settings.state / "uploads")
-            self._engine = loop.Engine(database, zones, hypervisor, staging, patience=settings.patience)
+            staging, downloads = Staging(settings.state / "uploads"), open_downloads(settings)
+            self._engine = loop.Engine(database, zones, hypervisor, staging, downloads, patience=settings.patience)
             self.address = settings.endpoint or _as_seen(self._door)
             region = api.Region(settings.region, settings.zone_names, self.address, settings.patience)
             counts = prometheus_client.CollectorRegistry()

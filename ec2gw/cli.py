@@ -18,7 +18,8 @@ import sqlalchemy.exc
 from ec2gw import __version__, app, config, doctor, logs
 from ec2gw.backend import images as disk_images
 from ec2gw.backend.ports import HostError
-from ec2gw.cloud import accounts, images, networks
+from ec2gw.cloud import accounts, images, imports, networks
+from ec2gw.model import ids
 from ec2gw.model.errors import Refusal
 from ec2gw.model.volume_types import GIB
 from ec2gw.state import migrate
@@ -84,7 +85,7 @@ def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
 @main.command()
 @settings_options(
     "listen", "endpoint", "metrics", "state", "database", "hypervisor", "volumes", "region", "zones", "patience",
-    "max_instances", "max_volume_size", "max_storage", "max_iops", "max_snapshots", "log_format",
+    "max_instances", "max_volume_size", "max_storage", "max_iops", "max_snapshots", "import_networks", "import_size", "log_format",
 )  # fmt: skip
 def serve(settings: config.Settings) -> None:
     """Serve the EC2 API until SIGTERM."""
@@ -127,22 +128,33 @@ def import_image(
     info = disk_images.inspect(file)
     store = app.store_beside(settings)
     database, _ = app.open_records(settings)
-    registration = images.Registration(name, root_device_name, description, architecture, "hvm")
-    with database.write() as tx:
-        owner = accounts.find(tx, account).id if account else _first_account(tx)
-        images.check_name(tx, owner, name)
-        size = disk_images.whole_gib(info.virtual_size) // GIB
-        snapshot_id = images.begin_import(tx, owner, size, settings.zone_names[0], f"Imported from {file.name}").id
-    try:
-        with rich.progress.Progress(console=rich.console.Console(stderr=True)) as progress:
-            task = progress.add_task(f"{info.format}, {size} GiB", total=100.0)
-            store.fill(snapshot_id, file, info.format, lambda percent: progress.update(task, completed=percent))
+    size = disk_images.whole_gib(info.virtual_size) // GIB
+    part = {"device": root_device_name}
+    options = {"Name": name, "Architecture": architecture}
+    task_id = ids.new(imports.IMAGE)
+    # As long as it is held the gateway leaves it alone; where this process is killed, the gateway undoes what it has begun.
+    with app.open_downloads(settings).hold(task_id):
         with database.write() as tx:
-            image_id = images.finish_import(tx, owner, snapshot_id, registration).id
-    except BaseException:
-        with database.write() as tx:
-            images.abandon_import(tx, owner, snapshot_id)
-        raise
+            owner = accounts.find(tx, account).id if account else _first_account(tx)
+            images.check_name(tx, owner, name)
+            task = imports.begin(tx, owner, task_id, settings.zone_names[0], [part], description, options)
+            tx.db.flush()
+            imports.fetched(tx, task_id, 0, info.format, file.stat().st_size, size)
+            snapshot_id = str(task.parts[0]["snapshot_id"])
+        try:
+            with rich.progress.Progress(console=rich.console.Console(stderr=True)) as progress:
+                bar = progress.add_task(f"{info.format}, {size} GiB", total=100.0)
+                store.fill(snapshot_id, file, info.format, lambda percent: progress.update(bar, completed=percent))
+            with database.write() as tx:
+                imports.filled(tx, task_id, 0)
+                image = imports.finish(tx, task_id)
+                image_id = image.id if image else None
+        except BaseException as trouble:
+            with database.write() as tx:
+                imports.failed(tx, task_id, f"the command ended with {type(trouble).__name__}")
+            raise
+    if image_id is None:
+        fail(f"{task_id} was cancelled, or its name or snapshot is gone")
     click.echo(f"{image_id}\t{snapshot_id}")
 
 

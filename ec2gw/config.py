@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -56,6 +57,8 @@ class Settings(BaseSettings):
     )
     max_iops: int | None = Field(None, ge=0, description="IOPS that an account's io1 and io2 volumes may have together")
     max_snapshots: int | None = Field(None, ge=0, description="snapshots that an account may have; no limit by default")
+    import_networks: str = Field("", description="networks (CIDR, by commas) beside the public ones that imports may read from")
+    import_size: int = Field(256, ge=1, le=65536, description="GiB that an imported disk image, and its disk, may have at most")
     log_format: Literal["console", "json"] = Field("console", description="form of the log lines")
     access_key_id: str | None = Field(None, description="id of the first access key")
     secret_access_key: SecretStr | None = Field(None, description="secret of the first access key")
@@ -96,6 +99,16 @@ class Settings(BaseSettings):
             raise ValueError("expected file, file=DIR or lvm=VG/POOL")
         return value
 
+    @field_validator("import_networks")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for text in filter(None, value.split(",")):
+            try:
+                ipaddress.ip_network(text.strip())
+            except ValueError:
+                raise ValueError("expected networks like 10.0.0.0/8,fd00::/8") from None
+        return value
+
     @field_validator("database")
     @classmethod
     def _is_database(cls, value: str | None) -> str | None:
@@ -128,6 +141,11 @@ class Settings(BaseSettings):
     def limits(self) -> Limits:
         """What each account may have."""
         return Limits(self.max_instances, self.max_volume_size, self.max_storage, self.max_iops, self.max_snapshots)
+
+    @property
+    def readable_networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """What `import_networks` names."""
+        return [ipaddress.ip_network(text.strip()) for text in filter(None, self.import_networks.split(","))]
 
     @property
     def database_url(self) -> str:

@@ -20,6 +20,7 @@ _COUNTED = {
     "volume": records.Volume.state,
     "snapshot": records.Snapshot.state,
     "image": records.Image.state,
+    "import": records.ImportTask.state,
 }
 
 

@@ -26,6 +26,7 @@ _PARTS = (
     ("Image", lifecycle.IMAGE, "pending"),
     ("Modification of a volume", lifecycle.MODIFICATION, "modifying"),
     ("Replacement of a root volume", lifecycle.REPLACEMENT, "pending"),
+    ("Import of a disk image", lifecycle.IMPORT, "active"),
 )
 
 

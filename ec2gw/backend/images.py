@@ -85,12 +85,13 @@ def inspect(path: Path, image_format: str | None = None) -> ImageInfo:
     return ImageInfo(found, size)
 
 
-def accepted(path: Path, image_format: str) -> ImageInfo:
-    """`inspect` for a store: what is refused there is a final HostError here."""
+def accepted(path: Path, image_format: str | None) -> ImageInfo:
+    """`inspect` for a store: what is refused there is a final SourceError here, which does not tell where the file is."""
     try:
         return inspect(path, image_format)
     except errors.Refusal as refusal:
-        raise ports.HostError(f"the image cannot be read: {refusal.facts['detail']}", final=True) from refusal
+        detail = str(refusal.facts["detail"]).replace(str(path.absolute()), "the image")
+        raise ports.SourceError(f"the image cannot be read: {detail}", final=True) from refusal
 
 
 def convert(

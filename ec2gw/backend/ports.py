@@ -20,6 +20,10 @@ class HostError(Exception):
         self.final = final
 
 
+class SourceError(HostError):
+    """The trouble is with what was brought, or where it was to come from, and not with this host."""
+
+
 # -- Source: where a volume's bytes are, as a hypervisor opens them ------------------------------------------------------
 
 

@@ -141,23 +141,6 @@ def copy(tx: Transaction, account_id: str, source_id: str, name: str, descriptio
     return image, list(copies.values())
 
 
-def begin_import(tx: Transaction, account_id: str, size: int, zone: str, description: str) -> Snapshot:
-    """Write down the snapshot that a disk image of `size` GiB will fill."""
-    return snapshots.begin_fill(tx, account_id, size, zone, description)
-
-
-def abandon_import(tx: Transaction, account_id: str, snapshot_id: str) -> None:
-    """The disk image cannot be had: the snapshot goes again."""
-    snapshots.delete(tx, account_id, snapshot_id)
-
-
-def finish_import(tx: Transaction, account_id: str, snapshot_id: str, registration: Registration) -> Image:
-    """The store has the disk image as this snapshot: register an image of it."""
-    snapshots.completed(tx, snapshot_id)
-    tx.db.flush()
-    return register(tx, account_id, registration, [bdm.Line(registration.root_device_name, snapshot_id=snapshot_id)])
-
-
 def check_name(tx: Transaction, account_id: str, name: str) -> None:
     """Raise where the name cannot be an image's (API_RegisterImage), or the account has an image of this name."""
     if not _NAME.fullmatch(name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -98,9 +99,9 @@ def copy(tx: Transaction, account_id: str, source: Snapshot, description: str) -
     return _add(tx, account_id, "vol-ffffffff", source.id, source, description)
 
 
-def begin_fill(tx: Transaction, account_id: str, size: int, zone: str, description: str) -> Snapshot:
-    """Write down a snapshot that somebody else fills (an imported disk image, an upload); nothing is cut for it."""
-    return _add(tx, account_id, "vol-ffffffff", None, Volume(zone=zone, size=size, encrypted=False), description)
+def begin_fill(tx: Transaction, account_id: str, size: int, zone: str, description: str, task_id: str | None = None) -> Snapshot:
+    """Write down a snapshot of `size` GiB that somebody else fills, an upload or the import `task_id`; nothing is cut for it."""
+    return _add(tx, account_id, "vol-ffffffff", task_id, Volume(zone=zone, size=size, encrypted=False), description)
 
 
 def _add(
@@ -307,6 +308,17 @@ def set_was_cut(tx: Transaction, snapshot_ids: Sequence[str]) -> None:
     for snapshot_id in snapshot_ids:
         was_cut(tx, snapshot_id)
         tx.touch(snapshot_id)
+
+
+def unfilled(tx: Transaction, snapshot_id: str) -> None:
+    """What was to fill the snapshot does not come: it goes, unless it is whole and somebody needs it."""
+    snapshot = _row(tx, snapshot_id)
+    if snapshot is None or snapshot.state == "deleting":
+        return
+    if snapshot.state != "completed":
+        snapshot.lock = None  # on nothing
+    with contextlib.suppress(errors.NotPermitted, errors.InUse):
+        delete(tx, snapshot.account_id, snapshot_id)
 
 
 def completed(tx: Transaction, snapshot_id: str) -> None:

@@ -11,6 +11,7 @@ from ec2gw.model import errors, ids
 from ec2gw.state import journal, networks
 from ec2gw.state.records import (
     Image,
+    ImportTask,
     Instance,
     KeyPair,
     LaunchTemplate,
@@ -49,6 +50,8 @@ RECORDS: Mapping[str, type[Listed]] = {
     "launch-template": LaunchTemplate,
     "placement-group": PlacementGroup,
     "replace-root-volume-task": RootReplacement,
+    "import-snapshot-task": ImportTask,
+    "import-image-task": ImportTask,
 }
 _ROWS = 500  # ids in one query
 

@@ -12,15 +12,19 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from typing import Literal
 
 import structlog
 from prometheus_client import Counter
 
+from ec2gw.backend.downloads import Downloads
 from ec2gw.backend.ports import Domain, HostError, Hypervisor, VolumeStore
 from ec2gw.backend.staging import Staging
 from ec2gw.engine import observe, plan, steps
+from ec2gw.engine.importer import Importer, Interrupted
 from ec2gw.engine.perform import Performer
 from ec2gw.engine.steps import Step
+from ec2gw.model import ids as names
 from ec2gw.state.session import Database
 
 log = structlog.get_logger(__name__)
@@ -29,7 +33,10 @@ STEPS = Counter("ec2gw_engine_steps_total", "Steps the engine has taken", ["step
 MOST_TRIES = 5  # of making something, before the record says that it cannot be made
 LONGEST_PAUSE = 30.0
 LOOK_AROUND = 10.0
+IMPORTERS = 2  # threads for what may take hours, so that nothing else waits for it
 
+Lane = Literal["steps", "imports"]
+LANES: tuple[Lane, ...] = ("steps", "imports")
 OnStep = Callable[[Step, str], None]  # the step; "before", "halfway" or "after"
 
 
@@ -50,6 +57,7 @@ class Engine:
         stores: Mapping[str, VolumeStore],
         hypervisor: Hypervisor,
         staging: Staging,
+        downloads: Downloads,
         *,
         workers: int = 4,
         patience: float = 20.0,
@@ -59,18 +67,26 @@ class Engine:
         self._hypervisor = hypervisor
         self._patience = patience
         self._on_step = on_step
-        self._performer = Performer(database, stores, hypervisor, staging, lambda step: on_step(step, "halfway"))
-        lock = threading.Lock()
-        self._bell = threading.Condition(lock)  # something is due: one worker is to look
-        self._quiet = threading.Condition(lock)  # something is done: whoever waits for that is to look
+        self._importer = Importer(database, stores, downloads, lambda: self._ending.is_set())
+        self._performer = Performer(
+            database, stores, hypervisor, staging, self._importer, lambda step: on_step(step, "halfway")
+        )
+        self._lock = threading.Lock()
+        # Something is due in a lane: one of its workers is to look.
+        self._bells: dict[Lane, threading.Condition] = {lane: threading.Condition(self._lock) for lane in LANES}
+        self._quiet = threading.Condition(self._lock)  # something is done: whoever waits for that is to look
         self._ending = threading.Event()
-        self._due: dict[str, float] = {}  # id -> when to look at it; the heap may hold older entries of the same id
-        self._heap: list[tuple[float, int, str]] = []
+        self._due: dict[str, float] = {}  # id -> when to look at it; the heaps may hold older entries of the same id
+        self._heaps: dict[Lane, list[tuple[float, int, str]]] = {lane: [] for lane in LANES}
         self._order = itertools.count()
         self._busy: set[str] = set()
         self._tries: dict[str, int] = {}
         self._causes: dict[str, str] = {}  # id -> the request that wished for what is being done
-        self._threads = [threading.Thread(target=self._work, name=f"engine-{n}", daemon=True) for n in range(workers)]
+        lanes: list[Lane] = [*("steps" for _ in range(workers)), *("imports" for _ in range(IMPORTERS))]
+        self._threads = [
+            threading.Thread(target=self._work, args=(lane,), name=f"engine-{lane}-{n}", daemon=True)
+            for n, lane in enumerate(lanes)
+        ]
         self._watch = threading.Thread(target=self._look_around, name="engine-watch", daemon=True)
 
     def start(self) -> None:
@@ -82,9 +98,10 @@ class Engine:
 
     def stop(self) -> None:
         """Finish the steps under way and take no others."""
-        with self._bell:
+        with self._lock:
             self._ending.set()
-            self._bell.notify_all()
+            for bell in self._bells.values():
+                bell.notify_all()
             self._quiet.notify_all()
         for thread in (*self._threads, self._watch):
             thread.join()
@@ -92,7 +109,7 @@ class Engine:
     def wake(self, ids: Iterable[str]) -> None:
         """Look at these records now. The log tells the steps for them by the id of the request that called."""
         cause = structlog.contextvars.get_contextvars().get("request_id")
-        with self._bell:
+        with self._lock:
             for id in ids:
                 self._put(id, 0.0)
                 if cause is not None:
@@ -132,32 +149,34 @@ class Engine:
             self._line_up(id)
 
     def _line_up(self, id: str) -> None:
-        heapq.heappush(self._heap, (self._due[id], next(self._order), id))
-        self._bell.notify()
+        lane = _lane(id)
+        heapq.heappush(self._heaps[lane], (self._due[id], next(self._order), id))
+        self._bells[lane].notify()
 
     def _remind(self, ids: Iterable[str]) -> None:
         """Look at these records now, but for those that are to be looked at later for a reason."""
-        with self._bell:
+        with self._lock:
             for id in ids:
                 if id not in self._due:
                     self._put(id, 0.0)
 
-    def _take(self) -> str | None:
-        with self._bell:
+    def _take(self, lane: Lane) -> str | None:
+        heap, bell = self._heaps[lane], self._bells[lane]
+        with bell:
             while not self._ending.is_set():
                 now = time.monotonic()
-                while self._heap and self._heap[0][0] <= now:
-                    when, _, id = heapq.heappop(self._heap)
+                while heap and heap[0][0] <= now:
+                    when, _, id = heapq.heappop(heap)
                     if id in self._busy or self._due.get(id) != when:
                         continue  # whoever has it puts it back, or it was taken under an earlier entry
                     del self._due[id]
                     self._busy.add(id)
                     return id
-                self._bell.wait(self._heap[0][0] - now if self._heap else None)
+                bell.wait(heap[0][0] - now if heap else None)
             return None
 
     def _give_back(self, id: str, pause: float | None) -> None:
-        with self._bell:
+        with self._lock:
             self._busy.discard(id)
             if pause is not None:
                 self._put(id, pause)
@@ -169,8 +188,8 @@ class Engine:
 
     # -- the work -----------------------------------------------------------------------------------------------------------
 
-    def _work(self) -> None:
-        while (id := self._take()) is not None:
+    def _work(self, lane: Lane) -> None:
+        while (id := self._take(lane)) is not None:
             pause: float | None = LONGEST_PAUSE
             try:
                 with structlog.contextvars.bound_contextvars(request_id=self._causes.get(id)):
@@ -195,6 +214,8 @@ class Engine:
                     self._tries.pop(id, None)
                     return step.wait if step else None
                 self._perform(id, step)
+            except Interrupted:
+                continue  # it is wished otherwise by now
             except HostError as trouble:
                 return self._stumble(id, seen.state, trouble)
             self._tries.pop(id, None)
@@ -210,6 +231,8 @@ class Engine:
                 return plan.snapshot(seen, self._domain(seen.machine), now)
             case observe.Image():
                 return plan.image(seen)
+            case observe.Import():
+                return plan.task(seen, self._importer.held(seen.id), now)
             case observe.Instance():
                 return plan.instance(seen, self._domain(seen.id), now, self._patience)
 
@@ -232,7 +255,7 @@ class Engine:
         tries = self._tries[id] = self._tries.get(id, 0) + 1
         log.warning("host trouble", id=id, state=state, tries=tries, error=str(trouble))
         if trouble.final or tries >= MOST_TRIES:
-            self._performer.give_up(id, state, str(trouble))
+            self._performer.give_up(id, state, trouble)
         return min(2.0 ** min(tries, 10) / 4, LONGEST_PAUSE)
 
     def _look_around(self) -> None:
@@ -249,6 +272,10 @@ class Engine:
                 log.exception("look around broke")
             if self._ending.wait(LOOK_AROUND):
                 return
+
+
+def _lane(id: str) -> Lane:
+    return "imports" if names.kind(id) in ("import-snapshot-task", "import-image-task") else "steps"
 
 
 def _as_wished(domain: Domain | None, boots: int) -> bool:

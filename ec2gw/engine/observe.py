@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, exists, select
 
-from ec2gw.cloud import snapshots, uploads, volumes
+from ec2gw.cloud import imports, snapshots, uploads, volumes
 from ec2gw.engine.steps import Place, Scratch
 from ec2gw.model import ids, instance_types, volume_types
 from ec2gw.state import records
 from ec2gw.state.session import Transaction
 
 KEEP_TERMINATED = timedelta(hours=1)  # API_DescribeInstances: about an hour
+KEEP_IMPORT = imports.KEPT
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ class Upload:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`machine` must be off at the cut, where there is one; `wanted`: a volume or a copy is yet to be made from the snapshot, or
-    the set it is of is yet to be cut. `set_id` is that set, and `leads` says whether it is for this snapshot to have it cut.
-    `upload` is there where clients write it. `size` is bytes.
+    """`machine` must be off at the cut, where there is one; `wanted`: a volume or a copy is yet to be made from the snapshot, an
+    import may be filling it, or the set it is of is yet to be cut. `set_id` is that set, and `leads` says whether it is for this
+    snapshot to have it cut. `upload` is there where clients write it. `size` is bytes.
     """
 
     id: str
@@ -115,7 +116,29 @@ class Instance:
     replacement: Replacement | None = None
 
 
-Seen = Volume | Snapshot | Image | Instance
+@dataclass(frozen=True)
+class Part:
+    """A disk image of an import. `state` is that of its snapshot, None where that is not there."""
+
+    url: str | None
+    format: str | None
+    snapshot: str | None
+    state: str | None
+
+
+@dataclass(frozen=True)
+class Import:
+    """`beside`: a command beside the gateway brings it."""
+
+    id: str
+    state: str
+    zone: str
+    beside: bool
+    parts: tuple[Part, ...]
+    ended_at: datetime | None
+
+
+Seen = Volume | Snapshot | Image | Import | Instance
 
 # Built once, and of columns alone: a record is looked at several times for each thing that becomes of it.
 _VOLUMES, _MODIFICATIONS, _ATTACHMENTS = (
@@ -161,6 +184,8 @@ def look(tx: Transaction, id: str) -> Seen | None:
             return _snapshot(tx, id)
         case "image":
             return _image(tx, id)
+        case "import-snapshot-task" | "import-image-task":
+            return _import(tx, id)
         case "instance":
             return _instance(tx, id)
     return None
@@ -174,9 +199,12 @@ def unsettled(tx: Transaction) -> list[str]:
         (records.VolumeModification, ("modifying", "optimizing")),
         (records.Snapshot, ("pending", "deleting")),
         (records.Image, ("pending",)),
+        (records.ImportTask, ("active", "deleting")),
         (records.Instance, ("pending", "stopping", "shutting-down")),
     ):
         found += tx.db.scalars(select(record.id).where(record.state.in_(states)))
+    shown = records.ImportTask.ended_at <= tx.now - imports.KEPT
+    found += tx.db.scalars(select(records.ImportTask.id).where(shown))
     going = records.RootReplacement.state.in_(("pending", "in-progress"))
     found += tx.db.scalars(select(records.RootReplacement.instance_id).where(going))
     found += uploads.staged(tx)
@@ -218,7 +246,10 @@ def _snapshot(tx: Transaction, id: str) -> Snapshot | None:
         records.Snapshot.cut.is_(False),
     )
     uncut = list(tx.db.scalars(snapshots.uncut(row.set_id))) if row.set_id else []
-    wanted = bool(uncut) or any(tx.db.scalar(query.limit(1)) is not None for query in (making, copying, writing))
+    filling = select(records.ImportTask.id).where(
+        records.ImportTask.id == row.origin, records.ImportTask.state.in_(("active", "deleting"))
+    )
+    wanted = bool(uncut) or any(tx.db.scalar(query.limit(1)) is not None for query in (making, copying, writing, filling))
     leads = bool(uncut) and uncut[0].id == id
     written = tx.db.get(records.Upload, id)
     upload = None
@@ -235,6 +266,19 @@ def _image(tx: Transaction, id: str) -> Image | None:
     parts = select(records.ImageSnapshot.snapshot_id).where(records.ImageSnapshot.image_id == id)
     pending = exists().where(records.Snapshot.id.in_(parts), records.Snapshot.state == "pending")
     return Image(id, state, not tx.db.scalar(select(pending)))
+
+
+def _import(tx: Transaction, id: str) -> Import | None:
+    row = tx.db.scalars(select(records.ImportTask).where(records.ImportTask.id == id)).one_or_none()
+    if row is None:
+        return None
+    parts = []
+    for part in row.parts:
+        snapshot = part.get("snapshot_id")
+        state = tx.db.scalar(select(records.Snapshot.state).where(records.Snapshot.id == snapshot)) if snapshot else None
+        parts.append(Part(part.get("url"), part.get("format"), snapshot, state))
+    beside = any(part.get("made") and not part.get("url") for part in row.parts)
+    return Import(id, row.state, row.zone, beside, tuple(parts), row.ended_at)
 
 
 def _instance(tx: Transaction, id: str) -> Instance | None:

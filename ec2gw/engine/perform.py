@@ -6,11 +6,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ec2gw.backend.ports import Disk, HostError, Hypervisor, Machine, VolumeStore
+from ec2gw.backend.images import whole_gib
+from ec2gw.backend.ports import Disk, HostError, Hypervisor, Machine, SourceError, VolumeStore
 from ec2gw.backend.staging import Staging
-from ec2gw.cloud import images, instances, root_volumes, snapshots, uploads, volumes
+from ec2gw.cloud import images, imports, instances, root_volumes, snapshots, uploads, volumes
 from ec2gw.engine import steps
+from ec2gw.engine.importer import Importer
 from ec2gw.engine.steps import Step
+from ec2gw.model.volume_types import GIB
 from ec2gw.state import records
 from ec2gw.state.session import Database
 
@@ -18,18 +21,25 @@ Done = Callable[[Step], None]
 
 
 class Performer:
-    """The engine's hands: the database, the stores by zone, the hypervisor, what was received of uploads.
+    """The engine's hands: the database, the stores by zone, the hypervisor, what was received of uploads, and the importer's.
 
     `halfway(step)` is called when the host's part of a step is done and the record does not say so yet.
     """
 
     def __init__(
-        self, database: Database, stores: Mapping[str, VolumeStore], hypervisor: Hypervisor, staging: Staging, halfway: Done
+        self,
+        database: Database,
+        stores: Mapping[str, VolumeStore],
+        hypervisor: Hypervisor,
+        staging: Staging,
+        importer: Importer,
+        halfway: Done,
     ) -> None:
         self._database = database
         self._stores = stores
         self._hypervisor = hypervisor
         self._staging = staging
+        self._importer = importer
         self._halfway = halfway
         # Where a volume's bytes are may change with a snapshot of it: nobody may start or plug with what was true before.
         self._sources = threading.Lock()
@@ -74,6 +84,22 @@ class Performer:
                 self._note(step, snapshots.removed, snapshot)
             case steps.SettleImage(image):
                 self._note(step, images.settle, image)
+            case steps.FetchImage(task, part):
+                info, size = self._importer.fetch(step)
+                self._note(step, imports.fetched, task, part, info.format, size, whole_gib(info.virtual_size) // GIB)
+            case steps.FillSnapshot(task, part):
+                self._importer.fill(step)
+                self._note(step, imports.filled, task, part)
+            case steps.FinishImport(task):
+                self._importer.tidy(task)
+                self._note(step, imports.finish, task)
+            case steps.NoteImportFailed(task, reason):
+                self._note(step, imports.failed, task, reason)
+            case steps.EndImport(task):
+                self._importer.tidy(task)
+                self._note(step, imports.removed, task)
+            case steps.ForgetImport(task):
+                self._note(step, imports.forget, task)
             case steps.Start():
                 self._start(step)
             case steps.NoteStarted(instance, disks):
@@ -124,18 +150,20 @@ class Performer:
             case _:
                 raise AssertionError(f"no hand for {step}")
 
-    def give_up(self, id: str, state: str, reason: str) -> None:
+    def give_up(self, id: str, state: str, trouble: HostError) -> None:
         """The host will not do it: say so in the record, where the record can say so. What is to go is tried on and on."""
         with self._database.write() as tx:
             match id.split("-")[0], state:
                 case "vol", "creating":
                     volumes.failed(tx, id)
                 case "vol", "available" | "in-use":
-                    volumes.not_grown(tx, id, reason)
+                    volumes.not_grown(tx, id, str(trouble))
                 case "snap", "pending":
-                    snapshots.failed(tx, id, reason)
+                    snapshots.failed(tx, id, str(trouble))
                 case "i", "pending":
                     instances.failed(tx, id, instances.BY_HOST)
+                case "import", "active":
+                    imports.failed(tx, id, str(trouble), theirs=isinstance(trouble, SourceError))
 
     def listen(self, instance: str) -> None:
         """Write down the newest console text of an instance."""

@@ -14,6 +14,7 @@ from ec2gw.engine.steps import Step
 from ec2gw.model import lifecycle
 
 ASK_AGAIN = 3.0  # a button press or an unplug may be lost while the guest boots
+LOOK_FOR_IMPORTER = 2.0  # whether it still lives
 LOOK_AGAIN = 0.5  # for a machine to be off
 
 
@@ -41,6 +42,8 @@ def snapshot(seen: observe.Snapshot, domain: Domain | None, now: datetime) -> St
     match seen.state:
         case "pending" if seen.cut:
             return steps.CompleteSnapshot(seen.id, seen.zone)
+        case "pending" if seen.origin and seen.origin.startswith("import-"):
+            return None  # what fills it is a matter of the import
         case "pending" if seen.origin and seen.origin.startswith("snap-"):
             return steps.CopySnapshot(seen.id, seen.origin, seen.zone)
         case "pending" if seen.set_id:
@@ -65,6 +68,34 @@ def _receive(seen: observe.Snapshot, upload: observe.Upload, now: datetime) -> S
 def image(seen: observe.Image) -> Step | None:
     """It settles with the last of its snapshots, which wakes us."""
     return steps.SettleImage(seen.id) if seen.state == "pending" and seen.ready else None
+
+
+def task(seen: observe.Import, held: bool, now: datetime) -> Step | None:
+    """Bring part for part into snapshots, then end it. `held`: another process works on it, which alone does what is to be done.
+
+    What a process that was killed has begun is undone, for who called it knows that it did not end.
+    """
+    if seen.state in ("active", "deleting") and held:
+        return steps.Rest(wait=LOOK_FOR_IMPORTER)
+    if seen.state == "active":
+        return steps.NoteImportFailed(seen.id, "its command was cut off") if seen.beside else _bring(seen)
+    if seen.state == "deleting":
+        return steps.EndImport(seen.id)
+    assert seen.ended_at is not None
+    left = (seen.ended_at + observe.KEEP_IMPORT - now).total_seconds()
+    return None if left > 0 else steps.ForgetImport(seen.id)
+
+
+def _bring(seen: observe.Import) -> Step:
+    for number, part in enumerate(seen.parts):
+        if part.snapshot is None:
+            assert part.url is not None
+            return steps.FetchImage(seen.id, number, part.url, part.format)
+        if part.state == "pending" and part.url and part.format:
+            return steps.FillSnapshot(seen.id, number, part.url, part.format, part.snapshot, seen.zone)
+        if part.state != "completed":
+            return steps.NoteImportFailed(seen.id, f"the snapshot {part.snapshot} is gone")
+    return steps.FinishImport(seen.id)
 
 
 def instance(seen: observe.Instance, domain: Domain | None, now: datetime, patience: float) -> Step | None:

@@ -130,6 +130,52 @@ class SettleImage(Step):
     image: str
 
 
+# -- imports ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FetchImage(Step):
+    """Have the disk image of a part of an import here. `format` is qemu-img's; None where it is to be found out."""
+
+    task: str
+    part: int
+    url: str
+    format: str | None
+
+
+@dataclass(frozen=True)
+class FillSnapshot(Step):
+    """Make the snapshot of a part whose disk image has been fetched."""
+
+    task: str
+    part: int
+    url: str
+    format: str
+    snapshot: str
+    zone: str
+
+
+@dataclass(frozen=True)
+class FinishImport(Step):
+    task: str
+
+
+@dataclass(frozen=True)
+class NoteImportFailed(Step):
+    task: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class EndImport(Step):
+    task: str
+
+
+@dataclass(frozen=True)
+class ForgetImport(Step):
+    task: str
+
+
 # -- instances ----------------------------------------------------------------------------------------------------------------
 
 

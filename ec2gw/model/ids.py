@@ -29,6 +29,8 @@ KINDS = {
     "lt": "launch-template",
     "pg": "placement-group",
     "replacevol": "replace-root-volume-task",
+    "import-snap": "import-snapshot-task",
+    "import-ami": "import-image-task",
     # of what nobody can have here
     "cgw": "customer-gateway",
     "eigw": "egress-only-internet-gateway",

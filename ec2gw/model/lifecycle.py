@@ -102,7 +102,17 @@ REPLACEMENT: Table = {
     "failed": {},
 }
 
-WISHES = frozenset({"start", "stop", "reboot", "terminate", "attach", "detach", "delete", "deregister", "disable", "enable"})
+# VM Import/Export User Guide, "Check the status of the import task". `deleting` ends what was begun, cancelled or failed.
+IMPORT: Table = {
+    "active": {"completed": "completed", "failed": "deleting", "cancel": "deleting"},
+    "completed": {},
+    "deleting": {"removed": "deleted", "cancel": "deleting"},
+    "deleted": {},
+}
+
+WISHES = frozenset(
+    {"start", "stop", "reboot", "terminate", "attach", "detach", "delete", "deregister", "disable", "enable", "cancel"}
+)
 FACTS = frozenset(
     {
         "started", "failed", "failed-again", "halted", "halted-for-good", "stopped", "ended",

@@ -163,6 +163,18 @@ KINDS = {
         "InvalidReplaceRootVolumeTaskId.NotFound",
         "The replace root volume task ID '{ids}' does not exist",
     ),
+    "import-snapshot-task": Kind(
+        _expecting("InvalidConversionTaskId.Malformed", "import-snap"),
+        "InvalidConversionTaskId",
+        "The import task ID '{ids}' does not exist",
+        "The import task IDs '{ids}' do not exist",
+    ),
+    "import-image-task": Kind(
+        _expecting("InvalidConversionTaskId.Malformed", "import-ami"),
+        "InvalidConversionTaskId",
+        "The import task ID '{ids}' does not exist",
+        "The import task IDs '{ids}' do not exist",
+    ),
     "prefix-list": Kind(_value("pl"), "InvalidPrefixListID.NotFound", "The prefix list ID '{ids}' does not exist"),
     "customer-gateway": Kind(
         _expecting("InvalidCustomerGatewayId.Malformed", "cgw"),
@@ -498,6 +510,13 @@ ROWS = {
     "zone-invalid": ("InvalidParameterValue", "Invalid availability zone: [{zone}]"),
     "screen-absent": ("UnsupportedOperation", "The instance '{instance}' has no screen."),
     "screen-unseen": ("Unavailable", "The screen of the instance '{instance}' cannot be seen now. Please try again later."),
+    # imports
+    "import-limit": ("ResourceCountLimitExceeded", "You have reached the limit of {limit} import tasks at a time."),
+    "import-disks": ("InvalidParameterValue", "At most {limit} disk containers can be imported as an image."),
+    "import-ended": ("IncorrectState", "The import task '{task}' is in the '{state}' state."),
+    "import-bucket": ("InvalidParameter", "The given S3 object is not local to the region."),
+    "import-format": ("InvalidFormat", "The disk image format '{format}' is not supported. Supported are {known}."),
+    "import-url": ("InvalidParameterValue", "The URL of the disk image must be an http or https URL without a password."),
     # root volume replacements
     "root-being-replaced": ("IncorrectState", "The root volume of the instance '{instance}' is being replaced."),
     "root-without-snapshot": (

@@ -128,7 +128,8 @@ class RootReplacement(Listed, Record):
 
 
 class Snapshot(Listed, Record):
-    """`origin` is the volume that is cut or the snapshot that is copied; `volume_id` is what Describe shows.
+    """`origin` is the volume that is cut, the snapshot that is copied, or the import that fills it; `volume_id` is what Describe
+    shows.
 
     `cut` turns true when the point in time is taken. `at_rest_of` names the instance that must be off at the cut (CreateImage
     with a reboot). Snapshots of the same `set_id` are cut at one instant. `lock` is what LockSnapshot has said: `{"mode", "days",
@@ -204,6 +205,30 @@ class Image(Listed, Record):
     permissions: Mapped[list[Permission]] = relationship(
         primaryjoin="Image.id == foreign(Permission.resource_id)", viewonly=True, order_by="Permission.grantee"
     )
+
+
+class ImportTask(Listed, Record):
+    """Disk images on their way to become snapshots, and of an `import-ami-…` to become an image.
+
+    `parts` are the disks, the root first: `{"url", "format", "description", "device", "snapshot_id", "size", "made"}`. `format`
+    is qemu-img's name of it; None where it is yet to be found out. `size` is bytes to fetch, and `made` says that the snapshot is
+    this task's own. A part that is neither from a `url` nor a snapshot that was there is brought by a command beside the gateway.
+    `phase` and `progress` (percent) are of the work; `reason` says why it ended badly, and `theirs` that what was brought is to
+    blame, not the host. `options` are what EC2 says of the image that it will be.
+    """
+
+    __tablename__ = "import_task"
+    zone: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    parts: Mapped[list[Any]]
+    options: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(index=True)
+    phase: Mapped[str] = mapped_column(default="pending")
+    progress: Mapped[int] = mapped_column(default=0)
+    reason: Mapped[str | None]
+    theirs: Mapped[bool] = mapped_column(default=False)
+    image_id: Mapped[str | None]
+    ended_at: Mapped[datetime | None]
 
 
 class Permission(Record):

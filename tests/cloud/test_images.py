@@ -10,7 +10,7 @@ from ec2gw.cloud import images, instances, snapshots, volumes
 from ec2gw.model import bdm
 from ec2gw.model.bdm import Line
 from ec2gw.state.records import Image, ImageSnapshot, Instance, Snapshot
-from tests.cloud.world import ME, OTHER, PATIENCE, ZONE, World
+from tests.cloud.world import ME, OTHER, PATIENCE, World
 from tests.refusals import refused
 
 MAPPING, VALUE = "InvalidBlockDeviceMapping", "InvalidParameterValue"
@@ -324,19 +324,6 @@ def test_settling_twice_or_late_changes_nothing(world: World) -> None:
     for id in (image, gone, "ami-0123456789abcdef0"):
         world.tell(images.settle, id)
     assert world.everything() == before
-
-
-# -- import
-
-
-def test_import(world: World) -> None:
-    snapshot = world.wish(images.begin_import, 3, ZONE, "a disk")
-    row = world.row(Snapshot, id=snapshot)
-    assert row and (row["state"], row["origin"], row["volume_id"], row["size"]) == ("pending", None, "vol-ffffffff", 3)
-    image = world.wish(images.finish_import, snapshot, registration())
-    assert (world.state(snapshot), world.state(image)) == ("completed", "available")
-    assert mapping(world, image) == [{"DeviceName": "/dev/sda1", "Ebs": gp2(snapshot, 3)}]
-    assert world.state(world.instance(image=image)) == "running"
 
 
 def test_a_stopped_instance_s_image_is_that_of_its_new_root(world: World) -> None:

@@ -105,7 +105,7 @@ class World:
 
     def snapshot(self, state: str = "completed", *, account: str = ME, size: int = 8) -> str:
         """A snapshot of an imported disk."""
-        id: str = self.wish(images.begin_import, size, ZONE, "imported", account=account)
+        id: str = self.wish(snapshots.begin_fill, size, ZONE, "imported", account=account)
         if state == "error":
             self.tell(snapshots.failed, id, "no space")
         elif state != "pending":

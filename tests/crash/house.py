@@ -6,6 +6,7 @@ The engine runs in a forked process, so that a kill is a real SIGKILL: nothing o
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import signal
 import threading
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 
 from ec2gw.backend import simulated
+from ec2gw.backend.downloads import Downloads
 from ec2gw.backend.ports import VolumeStore
 from ec2gw.backend.staging import Staging
 from ec2gw.backend.stores import qcow2, raw
@@ -54,6 +56,10 @@ class House:
 
     def machines(self) -> simulated.Hypervisor:
         return simulated.Hypervisor(self.folder / "machines")
+
+    def downloads(self) -> Downloads:
+        loopback = [ipaddress.ip_network("127.0.0.0/8")]
+        return Downloads(self.folder / "imports", largest=1 << 30, allowed=loopback)
 
     def _database(self) -> Database:
         return Database(f"sqlite:///{self.folder / 'records.db'}")
@@ -117,7 +123,8 @@ class House:
         database = self._database()
         machines = self.machines()
         # One worker: the same steps in the same order at every run, so that a point's number means the same step.
-        engine = loop.Engine(database, {ZONE: self.store()}, machines, self.staging(), workers=1, patience=1, on_step=on_step)
+        stores, staging, downloads = {ZONE: self.store()}, self.staging(), self.downloads()
+        engine = loop.Engine(database, stores, machines, staging, downloads, workers=1, patience=1, on_step=on_step)
         engine.start()
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -134,7 +141,7 @@ class House:
 def everything(tx: Transaction) -> list[str]:
     return [
         id
-        for kind in (records.Volume, records.Snapshot, records.Image, records.Instance)
+        for kind in (records.Volume, records.Snapshot, records.Image, records.ImportTask, records.Instance)
         for id in tx.db.scalars(select(kind.id))
     ]
 

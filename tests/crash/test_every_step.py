@@ -5,18 +5,19 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from ec2gw.cloud import images, instances, root_volumes, snapshots, uploads, volumes
-from ec2gw.model import bdm
+from ec2gw.cloud import images, imports, instances, root_volumes, snapshots, uploads, volumes
+from ec2gw.model import bdm, ids
 from ec2gw.state import records
 from ec2gw.state.session import Transaction
 from tests.crash.house import STORES, ZONE, House
+from tests.web import Web
 
 Story = Callable[[House, dict[str, Any]], None]
 
@@ -131,6 +132,27 @@ def delete(house: House, names: dict[str, Any]) -> None:
     house.wish(volumes.delete, names["free"])
 
 
+def import_image(house: House, names: dict[str, Any]) -> None:
+    _import_image(house, names["url"])
+
+
+def import_that_fails(house: House, names: dict[str, Any]) -> None:
+    _import_image(house, names["url"], names["url"] + "-absent")
+
+
+def cancel_import(house: House, names: dict[str, Any]) -> None:
+    import_image(house, names)
+    (task,) = house.ask(lambda tx: tx.db.scalars(select(records.ImportTask.id)).all())
+    house.wish(imports.cancel, task)
+
+
+def _import_image(house: House, *urls: str) -> None:
+    devices = ("/dev/sda1", "/dev/sdb")
+    parts = [{"url": url, "format": "qcow2", "device": device} for url, device in zip(urls, devices, strict=False)]
+    options = {"Architecture": "x86_64", "Name": "imported"}
+    house.wish(imports.begin, ids.new(imports.IMAGE), ZONE, parts, "", options)
+
+
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
@@ -149,6 +171,9 @@ STORIES: dict[str, Story] = {
         delete_of_a_set,
         copy_image,
         modify_volume,
+        import_image,
+        import_that_fails,
+        cancel_import,
         replace_root,
         replace_root_for_good,
     )
@@ -170,6 +195,7 @@ def end_state(house: House) -> Any:
             "snapshots": sorted((row.state, row.cut) for row in rows(select(records.Snapshot))),
             "modifications": sorted((row.state, row.after["size"]) for row in rows(select(records.VolumeModification))),
             "replacements": sorted((row.state, row.made) for row in rows(select(records.RootReplacement))),
+            "imports": sorted((row.state, row.progress, row.theirs) for row in rows(select(records.ImportTask))),
             "images": sorted((row.name, row.state) for row in rows(select(records.Image))),
         }
 
@@ -198,6 +224,7 @@ def audit(house: House) -> None:
     assert set(store.observe()) == disks
     assert house.staging().snapshots() == set()
     assert not house.ask(lambda tx: tx.db.scalars(select(records.UploadBlock)).all())
+    assert list((house.folder / "imports").iterdir()) == []
     domains = house.machines().domains()
     assert set(domains) == machines
     for name in disks:
@@ -209,14 +236,24 @@ def copy(folder: Path, to: Path) -> None:
     subprocess.run(["cp", "-a", "--sparse=always", folder, to], check=True)
 
 
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """Of a disk image on a web server on loopback."""
+    (tmp_path / "files").mkdir()
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", tmp_path / "files" / "disk", "64M"], check=True)
+    web = Web(tmp_path / "files")
+    yield web.url("disk")
+    web.close()
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("story", STORIES)
-def test_killed_at_every_step(story: str, store: str, tmp_path: Path) -> None:
+def test_killed_at_every_step(story: str, store: str, url: str, tmp_path: Path) -> None:
     # Every run begins with the same folder at the same place: it is made once and laid out anew.
     house, begun, points = House(tmp_path / "house", store), tmp_path / "begun", tmp_path / "points"
     house.folder.mkdir()
-    names = begin(house)
+    names = begin(house) | {"url": url}
     STORIES[story](house, names)
     copy(house.folder, begun)
     house.run(points=points)

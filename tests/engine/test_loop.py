@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ec2gw.backend.downloads import Downloads
 from ec2gw.backend.ports import HostError
 from ec2gw.backend.staging import Staging
 from ec2gw.cloud import images, instances, snapshots, volumes
@@ -40,6 +42,7 @@ def running(world: World, host: Host, *, workers: int = 4, on_step: loop.OnStep 
         dict.fromkeys(ZONES, host),
         host,
         Staging(world.folder / "uploads"),
+        Downloads(world.folder / "imports", largest=1 << 30),
         workers=workers,
         patience=0.5,
         on_step=on_step,

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ec2gw.backend.downloads import Downloads
 from ec2gw.backend.ports import Domain
 from ec2gw.backend.staging import Staging
 from ec2gw.cloud import images, instances, root_volumes, snapshots, volumes
 from ec2gw.engine import observe, plan, steps
+from ec2gw.engine.importer import Importer
 from ec2gw.engine.perform import Performer
 from ec2gw.engine.steps import Place
 from ec2gw.model.bdm import Line
@@ -298,7 +300,9 @@ class Story:
         self.host = Host()
         self.staging = Staging(folder / "uploads")
         self.dying = False
-        self.performer = Performer(self.world.database, dict.fromkeys(ZONES, self.host), self.host, self.staging, self._halfway)
+        self.stores = dict.fromkeys(ZONES, self.host)
+        self.importer = Importer(self.world.database, self.stores, Downloads(folder / "imports", largest=1 << 30), lambda: False)
+        self.performer = Performer(self.world.database, self.stores, self.host, self.staging, self.importer, self._halfway)
         self.image = self.world.image(
             Line("/dev/sdb", virtual="ephemeral0"), Line("/dev/sdf", size=1, delete_on_termination=False)
         )
@@ -532,7 +536,7 @@ def test_death_after_the_host_s_part_of_any_step_changes_nothing(tmp_path: Path,
             if noted - 1 == fatal:
                 raise Killed
 
-        story.performer = Performer(story.world.database, dict.fromkeys(ZONES, story.host), story.host, story.staging, halfway)
+        story.performer = Performer(story.world.database, story.stores, story.host, story.staging, story.importer, halfway)
         story.settle()
         story.check()
         return _shape(story), noted

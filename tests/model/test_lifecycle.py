@@ -14,6 +14,7 @@ TABLES = {
     "image": (lifecycle.IMAGE, "pending"),
     "modification": (lifecycle.MODIFICATION, "modifying"),
     "replacement": (lifecycle.REPLACEMENT, "pending"),
+    "import": (lifecycle.IMPORT, "active"),
 }
 BY_NAME = pytest.mark.parametrize(("table", "first"), TABLES.values(), ids=TABLES)
 
@@ -50,6 +51,7 @@ def test_words_are_those_of_ec2() -> None:
     assert set(lifecycle.SNAPSHOT) == {"pending", "completed", "error", "deleting"}
     assert set(lifecycle.IMAGE) == {"pending", "available", "disabled", "failed", "deregistered"}
     assert set(lifecycle.MODIFICATION) == {"modifying", "optimizing", "completed", "failed"}
+    assert set(lifecycle.IMPORT) == {"active", "completed", "deleting", "deleted"}
     assert set(lifecycle.REPLACEMENT) == {"pending", "in-progress", "succeeded", "failed"}
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from ec2gw.backend import simulated
 from ec2gw.backend.staging import Staging
+from ec2gw.backend.downloads import Downloads
 from ec2gw.backend.stores import raw
 from ec2gw.cloud import accounts, images, networks, snapshots
 from ec2gw.engine import loop
@@ -47,11 +48,12 @@ class House:
             dict.fromkeys(REGION.zones, store),
             simulated.Hypervisor(folder / "machines"),
             Staging(folder / "uploads"),
+            Downloads(folder / "imports", largest=1 << 30),
         )
         with self.database.write() as tx:
             self.account = accounts.create(tx, "mine").id
             networks.ensure_default(tx, self.account, REGION.name, REGION.zones)
-            snapshot = images.begin_import(tx, self.account, 1, ZONE, "root").id
+            snapshot = snapshots.begin_fill(tx, self.account, 1, ZONE, "root").id
         store.create(snapshot, 1 << 30)
         with self.database.write() as tx:
             snapshots.completed(tx, snapshot)

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from sqlalchemy import select
 
-from ec2gw.cloud import images, instances, volumes
+from ec2gw.cloud import images, instances, snapshots, volumes
 from ec2gw.engine import observe, plan, steps
 from ec2gw.model import bdm
 from ec2gw.query import api
@@ -54,7 +54,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
 def make_image(face: Face, **options: Any) -> str:
     """An image of the first account whose root is a snapshot of 8 GiB."""
     with face.database.write() as tx:
-        snapshot = images.begin_import(tx, face.first.account_id, 8, ZONES[0], "imported")
+        snapshot = snapshots.begin_fill(tx, face.first.account_id, 8, ZONES[0], "imported")
         snapshot.state, snapshot.cut = "completed", True
         tx.db.flush()
         wish = images.Registration(

@@ -23,7 +23,7 @@ def image(face: Face) -> str:
     """An image to launch from."""
     with face.database.write() as tx:
         account = face.first.account_id
-        snapshot = images.begin_import(tx, account, 1, ZONES[0], "disk")
+        snapshot = snapshots.begin_fill(tx, account, 1, ZONES[0], "disk")
         tx.db.flush()
         snapshots.completed(tx, snapshot.id)
         registration = images.Registration("image", "/dev/sda1", architecture="x86_64", virtualization_type="hvm")

@@ -15,7 +15,8 @@ from ec2gw.query.actions.snapshots import check_source_region, check_unencrypted
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.state import records
 
-_SHOWN = ("EnaSupport", "SriovNetSupport", "BootMode", "TpmSupport", "ImdsSupport", "KernelId", "RamdiskId")
+_SAID = ("EnaSupport", "SriovNetSupport", "BootMode", "TpmSupport", "ImdsSupport", "KernelId", "RamdiskId")
+_SHOWN = (*_SAID, "Platform", "PlatformDetails", "UsageOperation")  # an import says more
 # What RegisterImage takes for them (API_RegisterImage).
 _VALUES = {
     "Architecture": ("i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"),
@@ -160,7 +161,7 @@ def register_image(call: Call, req: Request) -> Response:
         description=req.get("Description", ""),
         architecture=req.get("Architecture", "i386"),
         virtualization_type=req.get("VirtualizationType", "paravirtual"),
-        options={name: req[name] for name in (*_SHOWN, "UefiData") if req.get(name) not in (None, "")},
+        options={name: req[name] for name in (*_SAID, "UefiData") if req.get(name) not in (None, "")},
     )
     image = images.register(call.tx, call.account_id, registration, bdm.from_ec2(req.get("BlockDeviceMappings", ())))
     describe.tag(call, req, image.id)

@@ -148,6 +148,30 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_image_snapshot_snapshot_id"), ["snapshot_id"], unique=False)
 
     op.create_table(
+        "import_task",
+        sa.Column("zone", sa.String(), nullable=False),
+        sa.Column("description", sa.String(), nullable=False),
+        sa.Column("parts", sa.JSON(), nullable=False),
+        sa.Column("options", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("phase", sa.String(), nullable=False),
+        sa.Column("progress", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("theirs", sa.Boolean(), nullable=False),
+        sa.Column("image_id", sa.String(), nullable=True),
+        sa.Column("ended_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=True),
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("created_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("id"),
+    )
+    with op.batch_alter_table("import_task", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_import_task_account_id"), ["account_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_import_task_state"), ["state"], unique=False)
+
+    op.create_table(
         "instance",
         sa.Column("reservation_id", sa.String(), nullable=False),
         sa.Column("launch_index", sa.Integer(), nullable=False),
@@ -779,6 +803,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_instance_account_id"))
 
     op.drop_table("instance")
+    with op.batch_alter_table("import_task", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_import_task_state"))
+        batch_op.drop_index(batch_op.f("ix_import_task_account_id"))
+
+    op.drop_table("import_task")
     with op.batch_alter_table("image_snapshot", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_image_snapshot_snapshot_id"))
 
