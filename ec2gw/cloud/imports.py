@@ -41,6 +41,11 @@ def begin(
         raise errors.LimitExceeded("import-limit", limit=MOST_ACTIVE)
     if task_id.startswith(IMAGE):
         lines = [bdm.Line(part["device"], snapshot_id=part.get("snapshot_id") or f"part {n}") for n, part in enumerate(parts)]
+        for n, line in enumerate(lines):
+            if not bdm.valid_device(line.device, "hvm"):
+                raise errors.Malformed("mapping-device-invalid", device=line.device)
+            if any(bdm.same(line.device, other.device) for other in lines[:n]):
+                raise errors.Invalid("mapping-device-duplicate", device=line.device)
         found = {str(line.snapshot_id): bdm.Source(1) for line in lines}
         bdm.register(lines, lines[0].device, found)
     for part in parts:
