@@ -45,7 +45,7 @@ def begin(
             if not bdm.valid_device(line.device, "hvm"):
                 raise errors.Malformed("mapping-device-invalid", device=line.device)
             if any(bdm.same(line.device, other.device) for other in lines[:n]):
-                raise errors.Invalid("mapping-device-duplicate", device=line.device)
+                raise errors.Conflict("mapping-device-duplicate", device=line.device)
         found = {str(line.snapshot_id): bdm.Source(1) for line in lines}
         bdm.register(lines, lines[0].device, found)
     for part in parts:

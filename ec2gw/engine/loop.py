@@ -82,10 +82,10 @@ class Engine:
         self._busy: set[str] = set()
         self._tries: dict[str, int] = {}
         self._causes: dict[str, str] = {}  # id -> the request that wished for what is being done
-        lanes: list[Lane] = [*("steps" for _ in range(workers)), *("imports" for _ in range(IMPORTERS))]
         self._threads = [
             threading.Thread(target=self._work, args=(lane,), name=f"engine-{lane}-{n}", daemon=True)
-            for n, lane in enumerate(lanes)
+            for lane, many in zip(LANES, (workers, IMPORTERS), strict=True)
+            for n in range(many)
         ]
         self._watch = threading.Thread(target=self._look_around, name="engine-watch", daemon=True)
 
