@@ -68,9 +68,7 @@ class Engine:
         self._patience = patience
         self._on_step = on_step
         self._importer = Importer(database, stores, downloads, lambda: self._ending.is_set())
-        self._performer = Performer(
-            database, stores, hypervisor, staging, self._importer, lambda step: on_step(step, "halfway")
-        )
+        self._performer = Performer(database, stores, hypervisor, staging, self._importer, lambda step: on_step(step, "halfway"))
         self._lock = threading.Lock()
         # Something is due in a lane: one of its workers is to look.
         self._bells: dict[Lane, threading.Condition] = {lane: threading.Condition(self._lock) for lane in LANES}

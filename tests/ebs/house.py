@@ -23,6 +23,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from ec2gw.backend import simulated
+from ec2gw.backend.downloads import Downloads
 from ec2gw.backend.ports import VolumeStore
 from ec2gw.backend.staging import Staging
 from ec2gw.backend.stores import qcow2, raw
@@ -66,7 +67,8 @@ class House:
         self.store = STORES[store](folder / "volumes")
         self.staging = Staging(folder / "uploads")
         zones: dict[str, VolumeStore] = {ZONE: self.store}
-        self.engine = Engine(self.database, zones, simulated.Hypervisor(folder / "machines"), self.staging)
+        downloads = Downloads(folder / "imports", largest=1 << 30)
+        self.engine = Engine(self.database, zones, simulated.Hypervisor(folder / "machines"), self.staging, downloads)
         self.blocks = Blocks(zones, self.staging)
         self.first, self.second = self.key("first"), self.key("second")
         region = api.Region("us-east-1", (ZONE,), "127.0.0.1:8773")

@@ -14,6 +14,7 @@ import pytest
 
 from ec2gw.backend import simulated
 from ec2gw.backend.downloads import Downloads
+from ec2gw.backend.staging import Staging
 from ec2gw.backend.stores.qcow2 import Qcow2Store
 from ec2gw.cloud import imports, snapshots, volumes
 from ec2gw.engine.loop import IMPORTERS, Engine
@@ -40,7 +41,8 @@ class House:
     def fresh(self) -> Engine:
         loopback = [ipaddress.ip_network("127.0.0.0/8")]
         downloads = Downloads(self.folder / "imports", largest=64 * MIB, allowed=loopback)
-        return Engine(self.world.database, dict.fromkeys(ZONES, self.store), self.machines, downloads, workers=1)
+        staging = Staging(self.folder / "uploads")
+        return Engine(self.world.database, dict.fromkeys(ZONES, self.store), self.machines, staging, downloads, workers=1)
 
     def task(self, path: str, image_format: str | None = None) -> str:
         part = {"url": self.web.url(path), "format": image_format}

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import select
 
 from ec2gw.backend import simulated
-from ec2gw.backend.staging import Staging
 from ec2gw.backend.downloads import Downloads
+from ec2gw.backend.staging import Staging
 from ec2gw.backend.stores import raw
 from ec2gw.cloud import accounts, images, networks, snapshots
 from ec2gw.engine import loop
