@@ -16,6 +16,7 @@ import pytest
 from ec2gw.backend import ports, simulated
 from ec2gw.cloud import snapshots, volumes
 from ec2gw.engine import observe, plan
+from ec2gw.engine.importer import Importer
 from ec2gw.engine.perform import Performer
 from ec2gw.state import records
 from ec2gw.state.session import Database
@@ -63,7 +64,9 @@ def half_a_cut(house: House) -> tuple[str, str]:
     step = plan.snapshot(seen, None, datetime.now(UTC))
     assert step is not None
     database = Database(f"sqlite:///{house.folder / 'records.db'}")
-    performer = Performer(database, {ZONE: house.store()}, Mortal(house.folder / "machines"), house.staging(), lambda step: None)
+    stores, machines = {ZONE: house.store()}, Mortal(house.folder / "machines")
+    importer = Importer(database, stores, house.downloads(), lambda: False)
+    performer = Performer(database, stores, machines, house.staging(), importer, lambda step: None)
     with pytest.raises(Killed):
         performer.do(step)
     database.close()

@@ -39,6 +39,8 @@ def kind_of(action: str, member: str) -> str | None:
         if action in ("DisassociateVpcCidrBlock", "ReplaceNetworkAclAssociation"):
             return None  # no kind of its own
         return "elastic-ip-association" if action == "DisassociateAddress" else "route-table-association"
+    if member in ("ImportTaskId", "ImportTaskIds"):
+        return "import-snapshot-task" if "Snapshot" in action else "import-image-task"
     if member in ("GroupId", "GroupIds"):
         return "placement-group" if "PlacementGroup" in action or "Placement" in action else "security-group"
     return KIND_OF.get(member)
@@ -219,6 +221,8 @@ def known(face: Face) -> dict[str, str]:
         "replace-root-volume-task": ec2.describe_replace_root_volume_tasks()["ReplaceRootVolumeTasks"][0][
             "ReplaceRootVolumeTaskId"
         ],
+        "import-image-task": ec2.describe_import_image_tasks()["ImportImageTasks"][0]["ImportTaskId"],
+        "import-snapshot-task": ec2.describe_import_snapshot_tasks()["ImportSnapshotTasks"][0]["ImportTaskId"],
         "placement-group": ec2.describe_placement_groups()["PlacementGroups"][0]["GroupId"],
     }
 

@@ -201,6 +201,14 @@ def fill(face: Face, ec2: Any) -> None:
     ec2.lock_snapshot(SnapshotId=locked, LockMode="governance", LockDuration=2)
     ec2.enable_fast_snapshot_restores(AvailabilityZones=[ZONES[0]], SourceSnapshotIds=[locked])
     ec2.create_replace_root_volume_task(InstanceId=one, TagSpecifications=named("replace-root-volume-task", "mine"))
+    disk = {"Url": "http://images.example/disk"}
+    for name in ("mine", "cancelled"):
+        tasks = (
+            ec2.import_snapshot(DiskContainer=disk, TagSpecifications=named("import-snapshot-task", name))["ImportTaskId"],
+            ec2.import_image(DiskContainers=[disk], TagSpecifications=named("import-image-task", name))["ImportTaskId"],
+        )
+    for task in tasks:
+        ec2.cancel_import_task(ImportTaskId=task)
     made = ec2.create_image(InstanceId=two, Name="made", NoReboot=True)["ImageId"]
     with face.database.write() as tx:
         row = tx.db.query(records.Image).filter_by(id=made).one()
