@@ -85,7 +85,8 @@ def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
 @main.command()
 @settings_options(
     "listen", "endpoint", "metrics", "state", "database", "hypervisor", "volumes", "region", "zones", "patience",
-    "max_instances", "max_volume_size", "max_storage", "max_iops", "max_snapshots", "import_networks", "import_size", "log_format",
+    "max_instances", "max_volume_size", "max_storage", "max_iops", "max_snapshots",
+    "import_networks", "import_size", "log_format",
 )  # fmt: skip
 def serve(settings: config.Settings) -> None:
     """Serve the EC2 API until SIGTERM."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from ec2gw.cloud import images, lookup, snapshots
+from ec2gw.cloud import images, limits, lookup, snapshots
 from ec2gw.model import bdm, errors, lifecycle
 from ec2gw.state import records
 from ec2gw.state.records import Image, ImportTask
@@ -39,6 +39,7 @@ def begin(
     going = select(func.count()).where(ImportTask.account_id == account_id, ImportTask.state.in_(("active", "deleting")))
     if (tx.db.scalar(going) or 0) >= MOST_ACTIVE:
         raise errors.LimitExceeded("import-limit", limit=MOST_ACTIVE)
+    limits.check_snapshot(tx, account_id)
     if task_id.startswith(IMAGE):
         lines = [bdm.Line(part["device"], snapshot_id=part.get("snapshot_id") or f"part {n}") for n, part in enumerate(parts)]
         for n, line in enumerate(lines):
@@ -99,7 +100,11 @@ def fetched(tx: Transaction, task_id: str, number: int, image_format: str, size:
     if task is None or task.parts[number].get("snapshot_id"):
         return
     note = f"Created by AWS-VMImport service for {task_id}"
-    snapshot = snapshots.begin_fill(tx, task.account_id, gib, task.zone, note, task_id)
+    try:
+        snapshot = snapshots.begin_fill(tx, task.account_id, gib, task.zone, note, task_id)
+    except errors.Refusal as refusal:  # the account has come to its limit meanwhile
+        failed(tx, task_id, f"The snapshot cannot be made [{refusal.reason}]", theirs=True)
+        return
     part = task.parts[number] | {"format": image_format, "size": size, "snapshot_id": snapshot.id, "made": True}
     task.parts = [*task.parts[:number], part, *task.parts[number + 1 :]]
 
