@@ -98,6 +98,9 @@ EC2: Mapping[str, Mapping[str, Mapping[str, str]]] = {
             "failed": "modifying",
         },
     },
+    "importtask": {
+        "cancel": {"active": "deleting", "deleting": "deleting", "completed": STATE, "deleted": STATE},
+    },
 }  # fmt: skip
 
 # What attaching a volume to an instance, and taking a volume or an image from it, asks of the instance.
@@ -119,6 +122,7 @@ INSTANCE_MUST: Mapping[str, Mapping[str, str]] = {
 TABLES = {
     "instance": lifecycle.INSTANCE, "volume": lifecycle.VOLUME, "attachment": lifecycle.ATTACHMENT,
     "snapshot": lifecycle.SNAPSHOT, "image": lifecycle.IMAGE, "modification": lifecycle.MODIFICATION,
+    "importtask": lifecycle.IMPORT,
 }  # fmt: skip
 
 
@@ -134,7 +138,7 @@ def test_the_tables_are_whole() -> None:
 
 @dataclass
 class Stage:
-    """A running instance with a data volume, a free volume, a snapshot and an image; each cell begins from here."""
+    """A running instance with a data volume, a free volume, a snapshot, an image and an import; each cell begins from here."""
 
     face: Face
     ec2: Any
@@ -144,6 +148,7 @@ class Stage:
     free: str
     snapshot: str
     image: str
+    task: str
 
     def put(self, **states: str) -> None:
         """Lay the records down in these states, as if nothing had ever been wished."""
@@ -153,6 +158,7 @@ class Stage:
                 (records.Volume, self.free),
                 (records.Snapshot, self.snapshot),
                 (records.Image, self.image),
+                (records.ImportTask, self.task),
             )
             for record, id in found:
                 tx.db.query(record).filter_by(id=id).one().state = states[record.__name__.lower()]
@@ -182,6 +188,7 @@ class Stage:
             "snapshot": (records.Snapshot, {"id": self.snapshot}),
             "image": (records.Image, {"id": self.image}),
             "modification": (records.VolumeModification, {"id": self.data}),
+            "importtask": (records.ImportTask, {"id": self.task}),
         }
         record, where = found[machine]
         with self.face.database.read() as tx:
@@ -201,7 +208,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     free = ec2.create_volume(AvailabilityZone=ZONES[0], Size=4)["VolumeId"]
     with face.database.write() as tx:
         snapshot = snapshots.begin_fill(tx, face.first.account_id, 3, ZONES[0], "imported").id
-    yield Stage(face, ec2, instance, at["/dev/sda1"], at["/dev/sdf"], free, snapshot, make_image(face))
+    task = ec2.import_snapshot(DiskContainer={"Url": "https://images.example/disk.raw"})["ImportTaskId"]
+    yield Stage(face, ec2, instance, at["/dev/sda1"], at["/dev/sdf"], free, snapshot, make_image(face), task)
     face.close()
 
 
@@ -227,8 +235,12 @@ WISHES: dict[str, Wish] = {
     "image enable": lambda s, v: s.ec2.enable_image(ImageId=s.image),
     "image launch": lambda s, v: run(s.ec2, s.image),
     "modification modify": lambda s, v: s.ec2.modify_volume(VolumeId=s.data, Size=9),
+    "importtask cancel": lambda s, v: s.ec2.cancel_import_task(ImportTaskId=s.task),
 }
-START = {"instance": "running", "volume": "available", "attachment": "attached", "snapshot": "completed", "image": "available"}
+START = {
+    "instance": "running", "volume": "available", "attachment": "attached", "snapshot": "completed", "image": "available",
+    "importtask": "active",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
