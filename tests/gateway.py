@@ -69,11 +69,15 @@ class Gateway:
 
     def start(self, **environment: str) -> None:
         """Serve, and return when requests are answered."""
+        self.spawn(**environment)
+        until(lambda: self._answers(), 60, "the gateway to answer")
+
+    def spawn(self, **environment: str) -> None:
+        """Serve, and return at once."""
         log = (self.folder.parent / f"{self.folder.name}.log").open("ab")
         command = [sys.executable, *self._program, "serve", *self._options]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=os.environ | environment)
         log.close()
-        until(lambda: self._answers(), 60, "the gateway to answer")
 
     def _answers(self) -> bool:
         assert self.process is not None

@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import stat
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -162,7 +163,7 @@ def test_the_lines_to_paste_work(served: Gateway) -> None:
     exports = [line.strip() for line in served.log().splitlines() if line.strip().startswith("export ")]
     assert len(exports) == 2
     script = "\n".join([*exports, "aws ec2 describe-availability-zones --query AvailabilityZones[].ZoneName --output text"])
-    environment = {"PATH": os.environ["PATH"], "HOME": str(served.folder)}
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(served.folder)}
     done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, env=environment)
     assert done.stdout.split() == ["us-east-1a", "us-east-1b", "us-east-1c"], done.stderr
     assert f"http://127.0.0.1:{served.port}/" in served.log()

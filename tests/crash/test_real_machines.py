@@ -46,11 +46,17 @@ def dies_at(served: Gateway, points: list[str], wish: Callable[[Any], Any]) -> A
     answer = None
     with contextlib.suppress(*GONE):  # it may die before it can answer; the wish was written down before that
         answer = wish(served.client())
-    for point in [*points[1:], None]:
-        assert served.process is not None
-        assert served.process.wait(60) == -signal.SIGKILL, served.log()[-2000:]
-        served.start(**({"EC2GW_DIE_AT": point} if point else {}))
+    for point in points[1:]:  # it may die there before it answers anybody
+        _dies(served)
+        served.spawn(EC2GW_DIE_AT=point)
+    _dies(served)
+    served.start()
     return answer
+
+
+def _dies(served: Gateway) -> None:
+    assert served.process is not None
+    assert served.process.wait(60) == -signal.SIGKILL, served.log()[-2000:]
 
 
 def test_a_story_with_a_kill_at_every_turn(served: Gateway) -> None:

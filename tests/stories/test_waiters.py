@@ -23,7 +23,16 @@ WAITERS = {
 PAGINATORS = sorted(name for name in _LOADER.load_service_model("ec2", "paginators-1")["pagination"] if name in api.REGISTER)
 
 # Waiters for what is never there, and why.
-NEVER = {"PasswordDataAvailable": "guests that encrypt a password are Windows"}
+NEVER = {"PasswordDataAvailable": "guests that encrypt a password are Windows"} | dict.fromkeys(
+    (
+        "CustomerGatewayAvailable",
+        "NatGatewayAvailable",
+        "VpcPeeringConnectionExists",
+        "VpnConnectionAvailable",
+        "VpnConnectionDeleted",
+    ),
+    "there is none here",
+)
 
 
 def test_every_waiter_ends(target: Gateway, ec2: Any, guest: dict[str, Any]) -> None:
@@ -75,6 +84,9 @@ def test_every_waiter_ends(target: Gateway, ec2: Any, guest: dict[str, Any]) -> 
     ec2.delete_security_group(GroupId=group)
     ec2.delete_subnet(SubnetId=subnet)
     ec2.delete_vpc(VpcId=vpc)
+    # What cannot be here is gone.
+    wait("NatGatewayDeleted", NatGatewayIds=["nat-0123456789abcdef0"])
+    wait("VpcPeeringConnectionDeleted", VpcPeeringConnectionIds=["pcx-0123456789abcdef0"])
     # Waiters of what other stories make are told there.
     assert WAITERS.keys() - waited - NEVER.keys() - ELSEWHERE == set()
 
