@@ -1,4 +1,4 @@
-"""The endpoints that the tests aim at."""
+"""The endpoints that the tests aim at: gateways on simulated machines and on libvirt with files; in the LVM lane, on LVM."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from conformance import run
 from conformance.story import Key, Target
 from tests import gateway
 
-TARGETS = ("simulated",)
+TARGETS = ("lvm",) if "EC2GW_LVM" in os.environ else ("simulated", "libvirt")
 # What the stories of limits run into; no other story comes near them.
 LIMITS = {"EC2GW_MAX_INSTANCES": "300", "EC2GW_MAX_STORAGE": "100000"}
 
