@@ -21,7 +21,7 @@ from typing import Any
 import aiohttp
 
 from ec2gw.backend import ports
-from ec2gw.backend.stores.folder import checked
+from ec2gw.backend.stores.folder import checked, opened
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -75,7 +75,7 @@ class Downloads:
             try:
                 asyncio.run(self._watched(url, part, progress))
                 part.replace(path)
-                with _opened(self._folder, os.O_RDONLY) as descriptor:
+                with opened(self._folder, os.O_RDONLY) as descriptor:
                     os.fsync(descriptor)
             except OSError as error:
                 raise ports.HostError(str(error.strerror or error), final=error.errno in _HOPELESS) from error
@@ -92,7 +92,7 @@ class Downloads:
     def hold(self, task: str) -> Iterator[None]:
         """Say that this process works on a task, for as long as it lives."""
         path = self._folder / f"{checked(task)}.lock"
-        with _opened(path, os.O_RDWR | os.O_CREAT) as descriptor:
+        with opened(path, os.O_RDWR | os.O_CREAT) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         path.unlink(missing_ok=True)
@@ -100,7 +100,7 @@ class Downloads:
     def held(self, task: str) -> bool:
         """Whether a living process holds the task."""
         try:
-            with _opened(self._folder / f"{checked(task)}.lock", os.O_RDWR) as descriptor:
+            with opened(self._folder / f"{checked(task)}.lock", os.O_RDWR) as descriptor:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False
@@ -186,12 +186,3 @@ class Downloads:
             raise ports.SourceError(f"it is larger than {self.largest >> 30} GiB", final=True)
         if size > room:
             raise ports.HostError("there is no space for it", final=True)
-
-
-@contextlib.contextmanager
-def _opened(path: Path, flags: int) -> Iterator[int]:
-    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

@@ -39,14 +39,14 @@ class Folder:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.locked():
             for remains in self._work.iterdir():
-                with _open(remains, os.O_RDONLY) as descriptor, contextlib.suppress(BlockingIOError):
+                with opened(remains, os.O_RDONLY) as descriptor, contextlib.suppress(BlockingIOError):
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     shutil.rmtree(remains)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Alone in the folder, among threads and processes alike (a flock belongs to one opening of a file). Not reentrant."""
-        with host_errors(), _open(self.path / "lock", os.O_RDWR | os.O_CREAT) as descriptor:
+        with host_errors(), opened(self.path / "lock", os.O_RDWR | os.O_CREAT) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
 
@@ -57,7 +57,7 @@ class Folder:
             with self.locked():
                 place = self._work / secrets.token_hex(8)
                 place.mkdir(mode=0o700)
-                fcntl.flock(stack.enter_context(_open(place, os.O_RDONLY)), fcntl.LOCK_EX)
+                fcntl.flock(stack.enter_context(opened(place, os.O_RDONLY)), fcntl.LOCK_EX)
             stack.callback(shutil.rmtree, place)
             yield place
 
@@ -65,14 +65,14 @@ class Folder:
         """Give what `work` made its final name: whole, flushed to the disk, and there after a power cut."""
         if not made.is_symlink():
             made.chmod(0o600)
-            with _open(made, os.O_RDWR) as descriptor:
+            with opened(made, os.O_RDWR) as descriptor:
                 os.fsync(descriptor)
         made.replace(final)
         self.flush(final.parent)
 
     def flush(self, part: Path) -> None:
         """Make the names in `part` last through a power cut."""
-        with _open(part, os.O_RDONLY) as descriptor:
+        with opened(part, os.O_RDONLY) as descriptor:
             os.fsync(descriptor)
 
     def capacity(self) -> tuple[int, int]:
@@ -91,7 +91,8 @@ def host_errors() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _open(path: Path, flags: int) -> Iterator[int]:
+def opened(path: Path, flags: int) -> Iterator[int]:
+    """The descriptor of a file or folder, which is closed afterwards. A file that is made is its owner's alone."""
     descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
         yield descriptor
