@@ -1,4 +1,4 @@
-"""The suite, whole, on simulated machines and on libvirt, in the LVM lane its boot stories; its own manners: reports, exit codes."""
+"""The suite, whole, on simulated machines and on libvirt, in the LVM lane its boot stories; reports and exit codes."""
 
 from __future__ import annotations
 
