@@ -59,7 +59,9 @@ class Settings(BaseSettings):
     max_snapshots: int | None = Field(None, ge=0, description="snapshots that an account may have; no limit by default")
     import_networks: str = Field("", description="networks (CIDR, by commas) beside the public ones that imports may read from")
     import_size: int = Field(256, ge=1, le=65536, description="GiB that an imported disk image, and its disk, may have at most")
-    log_format: Literal["console", "json"] = Field("console", description="form of the log lines")
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="form of the log lines; auto: console on a terminal, else json"
+    )
     access_key_id: str | None = Field(None, description="id of the first access key")
     secret_access_key: SecretStr | None = Field(None, description="secret of the first access key")
 

@@ -10,12 +10,13 @@ import structlog
 from structlog.typing import Processor
 
 
-def configure(form: Literal["console", "json"]) -> None:
-    """Write log lines to standard error: for eyes, or one JSON object a line."""
+def configure(form: Literal["auto", "console", "json"]) -> None:
+    """Write log lines to standard error: for eyes, or one JSON object a line; `auto` is for eyes where it is a terminal."""
+    terminal = sys.stderr.isatty()
     last: list[Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-        if form == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        [structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)]
+        if form == "console" or (form == "auto" and terminal)
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[

@@ -18,7 +18,8 @@ PATIENCE = 30.0  # seconds a client has to send its body
 async def receive(request: web.Request) -> signature.Raw:
     """The request as it was sent. Raises Burdensome for a body that is too large, too slow or broken off."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        # Nearly every body has come with its headers, and then there is nothing to wait for.
+        async with asyncio.timeout(None if request.content.is_eof() else PATIENCE):
             body = await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise errors.Burdensome("body-too-large", most=MOST_BODY) from None

@@ -227,9 +227,7 @@ def _match_v4(
     scope = _Scope(*words[:4])
     names = fields["SignedHeaders"].lower().split(";")
     credential = secret_of(scope.access_key_id) or _NOBODY
-    key = b"AWS4" + _bytes(credential.secret)
-    for word in (scope.date, scope.region, scope.service, "aws4_request"):
-        key = hmac.digest(key, _bytes(word), "sha256")
+    key = _signing_key(credential.secret, scope)
     body_hashes = [hashlib.sha256(raw.body).hexdigest(), *([_UNSIGNED_BODY] if voucher in names else [])]
     given = _bytes(fields["Signature"])
     matched = False
@@ -237,12 +235,23 @@ def _match_v4(
         lines = [f"{name}:{_v4_header_value(raw, name, host)}" for name in names]
         canonical = "\n".join([raw.method, path, text, *lines, "", fields["SignedHeaders"], body_hash])
         to_sign = "\n".join([_V4, stamp, str(scope), hashlib.sha256(_bytes(canonical)).hexdigest()])
-        matched |= hmac.compare_digest(hmac.new(key, _bytes(to_sign), "sha256").hexdigest().encode(), given)
+        matched = hmac.compare_digest(hmac.digest(key, _bytes(to_sign), "sha256").hex().encode(), given)
+        if matched:
+            break  # which form it was is no secret
     # Whatever is signed must be there; the host always is; a hash of the body that is sent must be the body's.
     present = "host" in names and all(raw.header(name) for name in names)
     hashes = raw.header("x-amz-content-sha256") if "x-amz-content-sha256" in names else []
     honest = all(value in body_hashes for value in hashes) and stamp[:8] == scope.date
     return scope.access_key_id, _admit(credential, token, matched and present and honest)
+
+
+@functools.lru_cache(maxsize=1024)
+def _signing_key(secret: str, scope: _Scope) -> bytes:
+    """The key that a secret signs with for a day, in a region, for a service."""
+    key = b"AWS4" + _bytes(secret)
+    for word in (scope.date, scope.region, scope.service, "aws4_request"):
+        key = hmac.digest(key, _bytes(word), "sha256")
+    return key
 
 
 def _v4_header_value(raw: Raw, name: str, host: str) -> str:

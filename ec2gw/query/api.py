@@ -131,7 +131,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Call:
-    """Who asks, when (`now`: aware, UTC), in which version, and the open transaction `tx` that the answer stands on.
+    """Who asks, in which version, and the open transaction `tx` that the answer stands on.
 
     `kept` gives what was written before to answers like this one, None where nothing is kept. `fresh`: the engine has just looked
     at what the action `refreshes`.
@@ -141,11 +141,15 @@ class Call:
     access_key_id: str
     region: str
     version: str
-    now: datetime.datetime
     tx: Transaction = field(repr=False)
     settings: Region
     kept: Shelf | None = field(default=None, repr=False)
     fresh: bool = False
+
+    @property
+    def now(self) -> datetime.datetime:
+        """When they ask: aware, UTC. An answer that rests on it is not kept."""
+        return self.tx.now
 
 
 class Bell(Protocol):

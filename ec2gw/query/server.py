@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import dataclasses
+import datetime
 import functools
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -22,13 +23,14 @@ from aiohttp import web
 
 from ec2gw.door import keys, reception, signature
 from ec2gw.model import errors as refusals
-from ec2gw.query import actions, api, errors, fragments, sts, tokens, wire
+from ec2gw.query import actions, answers, api, errors, fragments, sts, tokens, wire
 from ec2gw.query.errors import Fault
 from ec2gw.state.session import Database, Transaction
 from ec2gw.state.vault import Vault
 
 SETTLE_PATIENCE = 10.0  # seconds an answer waits for the engine
 LOOKERS, WRITERS, WAITERS = 8, 16, 32
+MOST_OVERHEARD = 8 * 1024  # bytes of a request that may hold up the event loop while they are read
 
 _log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
@@ -46,12 +48,20 @@ class _Heard:
     request: api.Request
     dry: bool
 
+    @functools.cached_property
+    def question(self) -> Hashable:
+        """What it has in common with a request that must be answered alike, while nothing changes."""
+        return self.signed.account_id, self.signed.access_key_id, self.name, self.version, self.dry, repr(self.request)
+
 
 @dataclasses.dataclass(frozen=True)
 class _Reply:
+    """`lasting`: it rests on the records alone, and is the same until something changes there."""
+
     body: bytes
     response: api.Response
     fault: Fault | None = None
+    lasting: bool = False
 
 
 class Server:
@@ -71,6 +81,7 @@ class Server:
         self._bell = bell
         self._paging_key = vault.paging_key
         self._fragments = fragments.Fragments()
+        self._answers = answers.Answers()
         self._keys = keys.Keys(vault)
         self._looking, self._writing, self._waiting = (
             ThreadPoolExecutor(count, thread_name_prefix=f"query-{name}")
@@ -142,10 +153,18 @@ class Server:
             raise errors.from_refusal(refusal) from None
 
     async def _serve(self, raw: signature.Raw, request_id: str, notes: dict[str, str | None]) -> _Reply:
-        heard, reply = await self._in(self._looking, self._look, raw, request_id, notes)
+        stamp = self._database.stamp()
+        heard = self._overhear(raw, stamp, notes)
+        if heard and (body := self._answers.find(stamp, heard.question, request_id)):
+            return _Reply(body, {})
+        reply = None
+        if heard is None or heard.action is None or not heard.action.writes:
+            heard, reply = await self._in(self._looking, self._look, raw, request_id, notes, heard, stamp)
         if reply is None:
             reply = await self._in(self._writing, self._write, heard, request_id)
         action = heard.action
+        if reply.lasting:
+            self._answers.keep(stamp, heard.question, request_id, reply.body)
         if self._bell is None or action is None:
             return reply
         if action.refreshes is not None:
@@ -157,12 +176,29 @@ class Server:
             await self._in(self._waiting, self._settle, action.settles(reply.response))
         return reply
 
+    def _overhear(self, raw: signature.Raw, stamp: int | None, notes: dict[str, str | None]) -> _Heard | None:
+        """Who asks what, without a look at the records: None where the key is not at hand, and for what is long to read."""
+        if stamp is None or len(raw.target) + len(raw.body) > MOST_OVERHEARD:
+            return None
+        try:
+            return self._hear(lambda id: self._keys.recall(id, stamp), self._database.clock(), raw, notes)
+        except KeyError:
+            return None
+
     def _look(
-        self, raw: signature.Raw, request_id: str, notes: dict[str, str | None], *, fresh: bool = False
+        self,
+        raw: signature.Raw,
+        request_id: str,
+        notes: dict[str, str | None],
+        heard: _Heard | None = None,
+        stamp: int | None = None,
+        *,
+        fresh: bool = False,
     ) -> tuple[_Heard, _Reply | None]:
         """What is asked; and the answer, in the same transaction, where it takes no writing. Raises faults."""
         with self._database.read() as tx:
-            heard = self._hear(tx, raw, notes)
+            if heard is None:
+                heard = self._hear(lambda id: self._keys.find(tx.db, id, stamp), tx.moment, raw, notes)
             if heard.action is None:
                 return heard, _Reply(sts.write(heard.signed, request_id), {})
             return heard, None if heard.action.writes else self._perform(tx, heard, request_id, fresh)
@@ -172,10 +208,12 @@ class Server:
         with self._database.write() as tx:
             return self._perform(tx, heard, request_id)
 
-    def _hear(self, tx: Transaction, raw: signature.Raw, notes: dict[str, str | None]) -> _Heard:
+    def _hear(
+        self, secret_of: signature.SecretOf, now: datetime.datetime, raw: signature.Raw, notes: dict[str, str | None]
+    ) -> _Heard:
         """Who asks what."""
         try:
-            signed = signature.verify(raw, functools.partial(self._keys.find, tx.db), tx.now)
+            signed = signature.verify(raw, secret_of, now)
             notes["account"] = signed.account_id
             params = signature.parameters(raw)
         except refusals.Refusal as refusal:
@@ -199,9 +237,7 @@ class Server:
         assert heard.action is not None
         account_id, name, request = heard.signed.account_id, heard.name, dict(heard.request)
         kept = None if heard.action.writes else self._fragments.shelf(tx, account_id, name, heard.version)
-        call = api.Call(
-            account_id, heard.signed.access_key_id, self._region.name, heard.version, tx.now, tx, self._region, kept, fresh
-        )
+        call = api.Call(account_id, heard.signed.access_key_id, self._region.name, heard.version, tx, self._region, kept, fresh)
         try:
             if "NextToken" in request:
                 request["NextToken"] = tokens.unseal(self._paging_key, request["NextToken"], account_id, name, request)
@@ -216,7 +252,8 @@ class Server:
             kept.close()
         if heard.dry:
             raise Fault("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
-        return _Reply(body, response)
+        lasting = not (heard.action.writes or heard.action.refreshes or tx.timed)
+        return _Reply(body, response, lasting=lasting)
 
     def _settle(self, ids: Collection[str]) -> None:
         """Wait until the engine has seen to these records. The work is done: nothing here may turn the answer into an error."""

@@ -7,6 +7,7 @@ own: one flush to the disk for all, and nobody is answered before it.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,13 +30,20 @@ TOGETHER = 16  # writes in one commit, at most
 @dataclass
 class Transaction:
     """An open transaction: the session, the moment it counts as, the ids whose records the engine must look at after it, and
-    what an account may have.
+    what an account may have. `timed`: somebody has asked what time it is, so what came of it holds for that moment only.
     """
 
     db: Session
-    now: datetime
+    moment: datetime
     touched: set[str] = field(default_factory=set)
     limits: Limits = NONE
+    timed: bool = False
+
+    @property
+    def now(self) -> datetime:
+        """The moment that the transaction counts as; aware, UTC."""
+        self.timed = True
+        return self.moment
 
     def touch(self, *ids: str) -> None:
         """Have the engine look at these records once the transaction is committed."""
@@ -101,10 +109,27 @@ class Database:
         self._counting = threading.Lock()
         self._queue = 0  # how many wait for the lock
         self._listener: Callable[[set[str]], None] = lambda ids: None
+        self._onlooker = self._look_on() if self.sqlite else None
 
     def on_commit(self, listener: Callable[[set[str]], None]) -> None:
         """Call `listener(touched ids)` after each committed write that touched something."""
         self._listener = listener
+
+    def stamp(self) -> int | None:
+        """What changes with every commit, whoever commits; None where it cannot be had without asking a server. For one thread.
+
+        Between two equal stamps a transaction sees the same (https://www.sqlite.org/pragma.html#pragma_data_version).
+        """
+        if self._onlooker is None:
+            return None
+        stamp: int = self._onlooker.execute("PRAGMA data_version").fetchone()[0]
+        return stamp
+
+    def _look_on(self) -> sqlite3.Connection | None:
+        """A connection that never writes, of a file that others may write to."""
+        if not self.url.database:
+            return None
+        return sqlite3.connect(self.url.database, timeout=0, isolation_level=None, check_same_thread=False)
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -168,6 +193,8 @@ class Database:
 
     def close(self) -> None:
         """Let go of every connection."""
+        if self._onlooker is not None:
+            self._onlooker.close()
         self.engine.dispose()
 
 

@@ -62,7 +62,7 @@ class House:
             self.image = images.register(tx, self.account, registration, lines).id
 
     def call(self, tx: session.Transaction, version: str, kept: fragments.Shelf | None = None) -> api.Call:
-        return api.Call(self.account, "AKIA", REGION.name, version, tx.now, tx, REGION, kept)
+        return api.Call(self.account, "AKIA", REGION.name, version, tx, REGION, kept)
 
     def do(self, name: str, **request: Any) -> dict[str, Any]:
         """Run an action that writes. A refusal changes nothing and answers nothing."""

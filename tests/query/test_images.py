@@ -260,7 +260,7 @@ def ask(face: Face, action: str, key: Key, **params: str) -> list[str]:
     """Answered at the clock's time: a signature of now would be too old by then."""
     region = api.Region("us-east-1", ZONES, "127.0.0.1:8773")
     with face.database.read() as tx:
-        call = api.Call(key.account_id, key.id, "us-east-1", "2016-11-15", tx.now, tx, region)
+        call = api.Call(key.account_id, key.id, "us-east-1", "2016-11-15", tx, region)
         request = wire.read(action, "2016-11-15", list(params.items()))
         return [row["ImageId"] for row in api.REGISTER[action].run(call, request)["Images"]]
 
