@@ -26,6 +26,7 @@ from ec2gw.backend.ports import Hypervisor, VolumeStore
 from ec2gw.backend.staging import Staging
 from ec2gw.backend.stores import lvm
 from ec2gw.cloud import accounts, networks
+from ec2gw.door.traffic import Traffic
 from ec2gw.ebs import server as blocks_face
 from ec2gw.engine import loop
 from ec2gw.engine.blocks import Blocks
@@ -185,11 +186,14 @@ class App:
             self.credentials = first_key(settings, database, vault)
             zones: dict[str, VolumeStore] = dict.fromkeys(settings.zone_names, store)
             staging, downloads = Staging(settings.state / "uploads"), open_downloads(settings)
-            self._engine = loop.Engine(database, zones, hypervisor, staging, downloads, patience=settings.patience)
+            traffic = Traffic()
+            self._engine = loop.Engine(
+                database, zones, hypervisor, staging, downloads, patience=settings.patience, give_way=traffic.give_way
+            )
             self.address = settings.endpoint or _as_seen(self._door)
             region = api.Region(settings.region, settings.zone_names, self.address, settings.patience)
             counts = prometheus_client.CollectorRegistry()
-            face = server.Server(database, vault, region, self._engine, counts)
+            face = server.Server(database, vault, region, self._engine, counts, traffic)
             application = face.application()
             hands = Blocks(zones, staging)
             blocks_face.Server(database, vault, settings.zone_names[0], hands, counts).join(application)

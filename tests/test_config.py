@@ -37,7 +37,7 @@ def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(tmp_path:
     monkeypatch.setenv("EC2GW_PATIENCE", "8")
     settings = config.settle({"region": "eu-flag-1", "patience": None}, file)
     assert (settings.region, settings.patience, settings.zones) == ("eu-flag-1", 8, 2)
-    assert settings.log_format == "console"
+    assert settings.log_format == "auto"
 
 
 def test_limits_are_what_each_account_may_have(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,11 +72,16 @@ class Credential:
 
 @dataclass(frozen=True)
 class Signed:
-    """Who signed a request, and when they say they did."""
+    """Who signed a request, with which key, and when they say they did."""
 
     access_key_id: str
-    account_id: str
+    credential: Credential
     at: datetime.datetime | None
+
+    @property
+    def account_id(self) -> str:
+        """The account that the key is of."""
+        return self.credential.account_id
 
 
 SecretOf = Callable[[str], Credential | None]
@@ -219,15 +224,17 @@ def _match_v4(
     token: str | None,
     secret_of: SecretOf,
     voucher: str | None,
-) -> tuple[str, str]:
-    """(access key id, account id) of whoever made the signature; any region and service may be named. Raises Unsigned."""
+) -> tuple[str, Credential]:
+    """(access key id, key) of whoever made the signature; any region and service may be named. Raises Unsigned."""
     words = fields["Credential"].split("/")
     if len(words) != 5 or not all(words) or words[4] != "aws4_request":
         raise _incomplete("Credential must have the form KEY/DATE/REGION/SERVICE/aws4_request.")
     scope = _Scope(*words[:4])
     names = fields["SignedHeaders"].lower().split(";")
     credential = secret_of(scope.access_key_id) or _NOBODY
-    key = _signing_key(credential.secret, scope)
+    key = b"AWS4" + _bytes(credential.secret)
+    for word in (scope.date, scope.region, scope.service, "aws4_request"):
+        key = hmac.digest(key, _bytes(word), "sha256")
     body_hashes = [hashlib.sha256(raw.body).hexdigest(), *([_UNSIGNED_BODY] if voucher in names else [])]
     given = _bytes(fields["Signature"])
     matched = False
@@ -243,15 +250,6 @@ def _match_v4(
     hashes = raw.header("x-amz-content-sha256") if "x-amz-content-sha256" in names else []
     honest = all(value in body_hashes for value in hashes) and stamp[:8] == scope.date
     return scope.access_key_id, _admit(credential, token, matched and present and honest)
-
-
-@functools.lru_cache(maxsize=1024)
-def _signing_key(secret: str, scope: _Scope) -> bytes:
-    """The key that a secret signs with for a day, in a region, for a service."""
-    key = b"AWS4" + _bytes(secret)
-    for word in (scope.date, scope.region, scope.service, "aws4_request"):
-        key = hmac.digest(key, _bytes(word), "sha256")
-    return key
 
 
 def _v4_header_value(raw: Raw, name: str, host: str) -> str:
@@ -304,10 +302,10 @@ def _verify_v2(raw: Raw, params: list[tuple[str, str]], secret_of: SecretOf, now
         digest = hmac.digest(_bytes(credential.secret), _bytes(to_sign), _V2_METHODS[method])
         matched |= hmac.compare_digest(base64.b64encode(digest), _bytes(given))
     token = _one_or_none([value for name, value in params if name == "SecurityToken"])
-    account_id = _admit(credential, token, matched)
+    credential = _admit(credential, token, matched)
     if abs(now - moment) > SKEW if label == "Timestamp" else now > moment:
         raise _expired(f" {label} date is {text}")
-    return Signed(access_key_id, account_id, moment if label == "Timestamp" else None)
+    return Signed(access_key_id, credential, moment if label == "Timestamp" else None)
 
 
 def _v2_time(label: str, text: str) -> datetime.datetime:
@@ -324,8 +322,8 @@ def _v2_time(label: str, text: str) -> datetime.datetime:
 # -- What both versions share ---------------------------------------------------------------------------------------------------
 
 
-def _admit(credential: Credential, token: str | None, matched: bool) -> str:
-    """The account id, if the signature matched and the key may sign. One text for all that is wrong.
+def _admit(credential: Credential, token: str | None, matched: bool) -> Credential:
+    """The key, if the signature matched and the key may sign. One text for all that is wrong.
 
     A temporary key needs its token; a token beside a lasting key says nothing and is let be.
     """
@@ -333,7 +331,7 @@ def _admit(credential: Credential, token: str | None, matched: bool) -> str:
     same_token = hmac.compare_digest(_bytes(token or ""), _bytes(credential.session_token or ""))
     if not (matched and (lasting or same_token) and credential.active):
         raise errors.Unsigned("signature-wrong")
-    return credential.account_id
+    return credential
 
 
 def _hosts(raw: Raw) -> list[str]:

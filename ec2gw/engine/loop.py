@@ -48,7 +48,8 @@ class Engine:
     """Makes the records true on the host until told to stop.
 
     `stores` are by zone; `staging` is where blocks of uploads are received. `patience` is how many seconds a guest has to give a
-    disk back. `on_step` hears of each step before it, when the host's part is done, and after it.
+    disk back. `give_way` blocks for a moment while others need the process more. `on_step` hears of each step before it, when the
+    host's part is done, and after it.
     """
 
     def __init__(
@@ -61,11 +62,13 @@ class Engine:
         *,
         workers: int = 4,
         patience: float = 20.0,
+        give_way: Callable[[], None] = lambda: None,
         on_step: OnStep = ignore,
     ) -> None:
         self._database = database
         self._hypervisor = hypervisor
         self._patience = patience
+        self._give_way = give_way
         self._on_step = on_step
         self._importer = Importer(database, stores, downloads, lambda: self._ending.is_set())
         self._performer = Performer(database, stores, hypervisor, staging, self._importer, lambda step: on_step(step, "halfway"))
@@ -200,6 +203,7 @@ class Engine:
     def _bring_along(self, id: str) -> float | None:
         """Take steps until there is none to take now. Returns in how many seconds to look again, or None for never."""
         while not self._ending.is_set():
+            self._give_way()
             with self._database.read() as tx:
                 seen = observe.look(tx, id)
                 now = tx.now

@@ -1,7 +1,7 @@
 """Whole answers, kept while no commit has changed anything. It must not know what is asked, nor what an answer says.
 
 Whoever waits for something asks the same again and again. An answer is good as long as a transaction begun now would see what the
-one saw that it was made in (`Database.stamp`), so only what rests on records alone may be kept, and nothing that rests on the hour.
+one saw that made it (`Database.stamp`), so only what rests on records alone may be kept, and nothing that rests on the hour.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ class Answers:
         self._kept: OrderedDict[Hashable, tuple[bytes, bytes]] = OrderedDict()
         self._size = 0
 
-    def find(self, stamp: int | None, question: Hashable, request_id: str) -> bytes | None:
-        """What was answered to the question at that moment, for a request of that id; None where nothing is kept."""
+    def at(self, stamp: int | None) -> None:
+        """Let go of all that was kept at another stamp."""
         if stamp != self._stamp:
             self._kept.clear()
             self._stamp, self._size = stamp, 0
+
+    def find(self, question: Hashable, request_id: str) -> bytes | None:
+        """What was answered to the question, for a request of that id; None where nothing is kept."""
         kept = self._kept.get(question)
         if kept is None:
             return None
@@ -39,7 +42,7 @@ class Answers:
         if stamp is None or stamp != self._stamp or len(tails) != 1 or len(body) > MOST_EACH or question in self._kept:
             return
         self._kept[question] = head, tails[0]
-        self._size += len(body) + _BESIDE
+        self._size += len(head) + len(tails[0]) + _BESIDE
         while self._size > MOST:
             _, oldest = self._kept.popitem(last=False)
             self._size -= sum(map(len, oldest)) + _BESIDE

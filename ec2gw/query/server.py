@@ -22,6 +22,7 @@ import structlog
 from aiohttp import web
 
 from ec2gw.door import keys, reception, signature
+from ec2gw.door.traffic import Traffic
 from ec2gw.model import errors as refusals
 from ec2gw.query import actions, answers, api, errors, fragments, sts, tokens, wire
 from ec2gw.query.errors import Fault
@@ -38,6 +39,16 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclasses.dataclass(frozen=True)
+class _Arrival:
+    """A request that has come: its bytes, its id, what the log will say of it, and the database's stamp at that time."""
+
+    raw: signature.Raw
+    request_id: str
+    notes: dict[str, str | None]
+    stamp: int | None
+
+
+@dataclasses.dataclass(frozen=True)
 class _Heard:
     """A request understood: who signed it, and what is asked. `action` is None for what is not EC2's but STS's."""
 
@@ -47,6 +58,11 @@ class _Heard:
     action: api.Action | None
     request: api.Request
     dry: bool
+
+    @property
+    def writes(self) -> bool:
+        """Whether it takes a transaction that writes."""
+        return self.action is not None and self.action.writes
 
     @functools.cached_property
     def question(self) -> Hashable:
@@ -65,7 +81,9 @@ class _Reply:
 
 
 class Server:
-    """The EC2 Query face. `registry` is where its counts go; `bell` is None where no engine runs in this process."""
+    """The EC2 Query face. `registry` is where its counts go; `bell` is None where no engine runs in this process, which otherwise
+    gives way to `traffic`.
+    """
 
     def __init__(
         self,
@@ -74,11 +92,13 @@ class Server:
         region: api.Region,
         bell: api.Bell | None = None,
         registry: prometheus_client.CollectorRegistry = prometheus_client.REGISTRY,
+        traffic: Traffic | None = None,
     ) -> None:
         actions.load()
         self._database = database
         self._region = region
         self._bell = bell
+        self._traffic = traffic or Traffic()
         self._paging_key = vault.paging_key
         self._fragments = fragments.Fragments()
         self._answers = answers.Answers()
@@ -153,65 +173,73 @@ class Server:
             raise errors.from_refusal(refusal) from None
 
     async def _serve(self, raw: signature.Raw, request_id: str, notes: dict[str, str | None]) -> _Reply:
-        stamp = self._database.stamp()
-        heard = self._overhear(raw, stamp, notes)
-        if heard and (body := self._answers.find(stamp, heard.question, request_id)):
-            return _Reply(body, {})
-        reply = None
-        if heard is None or heard.action is None or not heard.action.writes:
-            heard, reply = await self._in(self._looking, self._look, raw, request_id, notes, heard, stamp)
-        if reply is None:
-            reply = await self._in(self._writing, self._write, heard, request_id)
+        arrival = _Arrival(raw, request_id, notes, self._database.stamp())
+        with self._traffic.counted():
+            heard, reply = await self._reply(arrival)
         action = heard.action
-        if reply.lasting:
-            self._answers.keep(stamp, heard.question, request_id, reply.body)
         if self._bell is None or action is None:
             return reply
         if action.refreshes is not None:
             # The first run has found the record to be the caller's own; the second shows what the engine has seen since.
             await self._in(self._waiting, action.refreshes, self._bell, heard.request)
-            _, again = await self._in(self._looking, functools.partial(self._look, fresh=True), raw, request_id, notes)
+            _, again = await self._in(self._looking, functools.partial(self._look, fresh=True), arrival, heard)
             reply = again or reply
         if action.settles is not None:
             await self._in(self._waiting, self._settle, action.settles(reply.response))
         return reply
 
-    def _overhear(self, raw: signature.Raw, stamp: int | None, notes: dict[str, str | None]) -> _Heard | None:
-        """Who asks what, without a look at the records: None where the key is not at hand, and for what is long to read."""
-        if stamp is None or len(raw.target) + len(raw.body) > MOST_OVERHEARD:
+    async def _reply(self, arrival: _Arrival) -> tuple[_Heard, _Reply]:
+        """What is asked, and what the records say to it."""
+        self._answers.at(arrival.stamp)
+        heard = self._overhear(arrival)
+        if heard is not None and self._keys.holds(heard.signed, arrival.stamp):
+            body = self._answers.find(heard.question, arrival.request_id)
+            if body is not None:
+                return heard, _Reply(body, {})
+        if heard is None or not heard.writes:
+            looked, reply = await self._in(self._looking, self._look, arrival, heard)
+            if reply is not None:
+                if reply.lasting:
+                    self._answers.keep(arrival.stamp, looked.question, arrival.request_id, reply.body)
+                return looked, reply
+            heard = looked
+        return await self._in(self._writing, self._write, arrival, heard)
+
+    def _overhear(self, arrival: _Arrival) -> _Heard | None:
+        """Who asks what, with a key that was found before. None where there is none, for what is long to read, and for whatever
+        is refused: it is refused for good where all are, so that how long that takes tells nothing of a key.
+        """
+        raw = arrival.raw
+        if len(raw.target) + len(raw.body) > MOST_OVERHEARD:
             return None
         try:
-            return self._hear(lambda id: self._keys.recall(id, stamp), self._database.clock(), raw, notes)
-        except KeyError:
+            return self._hear(self._keys.recall, self._database.clock(), arrival)
+        except Fault:
             return None
 
-    def _look(
-        self,
-        raw: signature.Raw,
-        request_id: str,
-        notes: dict[str, str | None],
-        heard: _Heard | None = None,
-        stamp: int | None = None,
-        *,
-        fresh: bool = False,
-    ) -> tuple[_Heard, _Reply | None]:
+    def _look(self, arrival: _Arrival, heard: _Heard | None, *, fresh: bool = False) -> tuple[_Heard, _Reply | None]:
         """What is asked; and the answer, in the same transaction, where it takes no writing. Raises faults."""
         with self._database.read() as tx:
-            if heard is None:
-                heard = self._hear(lambda id: self._keys.find(tx.db, id, stamp), tx.moment, raw, notes)
+            heard = self._surely(tx, arrival, heard)
             if heard.action is None:
-                return heard, _Reply(sts.write(heard.signed, request_id), {})
-            return heard, None if heard.action.writes else self._perform(tx, heard, request_id, fresh)
+                return heard, _Reply(sts.write(heard.signed, arrival.request_id), {})
+            return heard, None if heard.writes else self._perform(tx, heard, arrival.request_id, fresh)
 
-    def _write(self, heard: _Heard, request_id: str) -> _Reply:
+    def _write(self, arrival: _Arrival, heard: _Heard) -> tuple[_Heard, _Reply]:
         """Run an action that writes. Its answer is written before the commit: who gets an error has changed nothing."""
         with self._database.write() as tx:
-            return self._perform(tx, heard, request_id)
+            heard = self._surely(tx, arrival, heard)
+            return heard, self._perform(tx, heard, arrival.request_id)
 
-    def _hear(
-        self, secret_of: signature.SecretOf, now: datetime.datetime, raw: signature.Raw, notes: dict[str, str | None]
-    ) -> _Heard:
+    def _surely(self, tx: Transaction, arrival: _Arrival, heard: _Heard | None) -> _Heard:
+        """What was heard, if the key is still what it was; else what is heard now."""
+        if heard is not None and self._keys.find(tx.db, heard.signed.access_key_id, arrival.stamp) == heard.signed.credential:
+            return heard
+        return self._hear(lambda id: self._keys.find(tx.db, id, arrival.stamp), tx.moment, arrival)
+
+    def _hear(self, secret_of: signature.SecretOf, now: datetime.datetime, arrival: _Arrival) -> _Heard:
         """Who asks what."""
+        raw, notes = arrival.raw, arrival.notes
         try:
             signed = signature.verify(raw, secret_of, now)
             notes["account"] = signed.account_id

@@ -109,27 +109,34 @@ class Database:
         self._counting = threading.Lock()
         self._queue = 0  # how many wait for the lock
         self._listener: Callable[[set[str]], None] = lambda ids: None
-        self._onlooker = self._look_on() if self.sqlite else None
+        self._onlooker: sqlite3.Connection | None = None
 
     def on_commit(self, listener: Callable[[set[str]], None]) -> None:
         """Call `listener(touched ids)` after each committed write that touched something."""
         self._listener = listener
 
     def stamp(self) -> int | None:
-        """What changes with every commit, whoever commits; None where it cannot be had without asking a server. For one thread.
+        """What changes with every commit, whoever commits; None where it is not to be had at once. For one thread.
 
         Between two equal stamps a transaction sees the same (https://www.sqlite.org/pragma.html#pragma_data_version).
         """
-        if self._onlooker is None:
+        if not (self.sqlite and self.url.database):
             return None
-        stamp: int = self._onlooker.execute("PRAGMA data_version").fetchone()[0]
+        if self._onlooker is None:
+            self._onlooker = self._look_on()
+        try:
+            stamp: int = self._onlooker.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.OperationalError:  # locked, for a moment
+            return None
         return stamp
 
-    def _look_on(self) -> sqlite3.Connection | None:
-        """A connection that never writes, of a file that others may write to."""
-        if not self.url.database:
-            return None
-        return sqlite3.connect(self.url.database, timeout=0, isolation_level=None, check_same_thread=False)
+    def _look_on(self) -> sqlite3.Connection:
+        """A connection of its own, which never writes and never waits."""
+        pooled = self.engine.raw_connection()
+        connection: sqlite3.Connection = pooled.driver_connection  # type: ignore[assignment]
+        pooled.detach()
+        connection.execute("PRAGMA busy_timeout=0")
+        return connection
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:

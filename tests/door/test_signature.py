@@ -272,14 +272,10 @@ def test_an_unknown_key_costs_what_a_wrong_secret_costs(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(hmac, "compare_digest", counted)
     counts = []
-    for key, secret in ((KEY, "wrong"), ("AKIANOBODY", SECRET), (KEY, SECRET)):
+    for key, secret in ((KEY, "wrong"), ("AKIANOBODY", SECRET)):
         for signer in (v4, v2):
             calls.clear()
-            with_fault = sign(signer, key=key, secret=secret)
-            try:
-                verify(with_fault)
-            except errors.Fault as refused:
-                assert refused.code == "AuthFailure"
+            assert code(sign(signer, key=key, secret=secret)) == "AuthFailure"
             counts.append((signer, len(calls)))
     assert len(set(counts)) == 2
 

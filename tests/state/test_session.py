@@ -241,3 +241,30 @@ def _give_up(database: Database) -> None:
     assert inner is not None
     inner.execute("ROLLBACK") if database.sqlite else inner.close()
     raise OSError("the disk is full")
+
+
+def test_the_stamp_changes_with_every_commit_and_with_nothing_else(database: Database) -> None:
+    if not database.sqlite:
+        assert database.stamp() is None
+        return
+    other = Database(database.url.render_as_string(hide_password=False), lambda: NOW)
+    stamps = [database.stamp()]
+    for number, who in enumerate((database, other, database)):
+        with who.read():
+            assert database.stamp() == stamps[-1]
+        with who.write() as tx:
+            tx.db.add(account(number))
+            tx.db.flush()
+            assert database.stamp() == stamps[-1]
+        stamps.append(database.stamp())
+        assert database.stamp() == stamps[-1]
+    assert None not in stamps
+    assert len(set(stamps)) == len(stamps)
+    other.close()
+
+
+def test_who_asks_for_the_time_is_known_for_it(database: Database) -> None:
+    with database.read() as tx:
+        assert not tx.timed
+        assert tx.now == NOW
+        assert tx.timed
