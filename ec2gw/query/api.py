@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from botocore import loaders, xform_name
 
-from ec2gw.query import errors
+from ec2gw.query import errors, unserved
 
 if TYPE_CHECKING:
     from ec2gw.query.fragments import Shelf
@@ -238,7 +238,7 @@ def action(
             raise LookupError(f"{found.name} is entered twice")
         REGISTER[found.name] = Action(
             found.name,
-            run,
+            unserved.guarded(found.name, run),
             writes=not found.name.startswith(_LOOKING) if writes is None else writes,
             again=again or found.token,
             refresh=refresh,

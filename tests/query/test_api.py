@@ -91,7 +91,7 @@ def test_tokens_are_the_models() -> None:
 
 def test_an_action_is_entered_under_the_models_name(register: dict[str, api.Action]) -> None:
     @api.action
-    def create_volume(call: api.Call, req: api.Request) -> api.Response:
+    def create_network_acl(call: api.Call, req: api.Request) -> api.Response:
         return {}
 
     @api.action
@@ -102,11 +102,13 @@ def test_an_action_is_entered_under_the_models_name(register: dict[str, api.Acti
     def enable_ebs_encryption_by_default(call: api.Call, req: api.Request) -> api.Response:
         return {}
 
-    assert set(register) == {"CreateVolume", "DescribeVpcs", "EnableEbsEncryptionByDefault"}
-    assert register["CreateVolume"] == api.Action("CreateVolume", create_volume, True, "ClientToken", None, None, None)
+    assert set(register) == {"CreateNetworkAcl", "DescribeVpcs", "EnableEbsEncryptionByDefault"}
+    assert register["CreateNetworkAcl"] == api.Action(
+        "CreateNetworkAcl", create_network_acl, True, "ClientToken", None, None, None
+    )
     assert not register["DescribeVpcs"].writes and not register["EnableEbsEncryptionByDefault"].writes
-    assert api.operation("CreateVolume", "2012-02-10").action is register["CreateVolume"]
-    assert api.operation("DeleteVolume", "2012-02-10").action is None
+    assert api.operation("CreateNetworkAcl", "2014-02-01").action is register["CreateNetworkAcl"]
+    assert api.operation("DeleteNetworkAcl", "2014-02-01").action is None
 
 
 def test_a_misspelt_action_fails_at_import() -> None:
@@ -118,12 +120,12 @@ def test_a_misspelt_action_fails_at_import() -> None:
 
 
 def test_an_action_is_entered_once() -> None:
-    def create_volume(call: api.Call, req: api.Request) -> api.Response:
+    def create_network_acl(call: api.Call, req: api.Request) -> api.Response:
         return {}
 
-    api.action(create_volume)
+    api.action(create_network_acl)
     with pytest.raises(LookupError, match="twice"):
-        api.action(create_volume)
+        api.action(create_network_acl)
 
 
 def test_a_model_in_the_home_directory_changes_nothing(tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ from sqlalchemy import select
 from ec2gw.cloud import images, instances, snapshots, volumes
 from ec2gw.engine import observe, plan, steps
 from ec2gw.model import bdm
-from ec2gw.query import api
-from ec2gw.query.actions import instance_options
+from ec2gw.query import api, unserved
 from ec2gw.state import records
 from tests.query.face import ZONES, Face
 
@@ -169,21 +168,12 @@ SHOWN: dict[str, tuple[Any, dict[str, Any]]] = {
     "PrivateDnsNameOptions.HostnameType": ("resource-name", {}),
     "RamdiskId": ("ari-0a", {}),
 }
-# What is refused with the network's own words.
-REFUSED_BY_NETWORKS: dict[str, Any] = {
-    "EnablePrimaryIpv6": True,
-    "Ipv6AddressCount": 1,
+# What is said of members that are structures.
+STRUCTURES: dict[str, Any] = {
     "Ipv6Addresses": [{"Ipv6Address": "::1"}],
-    "NetworkInterfaces.AssociateCarrierIpAddress": True,
-    "NetworkInterfaces.InterfaceType": "efa",
-    "NetworkInterfaces.Ipv4PrefixCount": 1,
     "NetworkInterfaces.Ipv4Prefixes": [{"Ipv4Prefix": "10.0.0.0/28"}],
-    "NetworkInterfaces.Ipv6AddressCount": 1,
     "NetworkInterfaces.Ipv6Addresses": [{"Ipv6Address": "::1"}],
-    "NetworkInterfaces.Ipv6PrefixCount": 1,
     "NetworkInterfaces.Ipv6Prefixes": [{"Ipv6Prefix": "::/80"}],
-    "NetworkInterfaces.NetworkCardIndex": 1,
-    "NetworkInterfaces.PrimaryIpv6": True,
 }
 
 
@@ -202,7 +192,7 @@ def leaves(shape: str = "RunInstancesRequest", path: str = "") -> Iterator[tuple
 
 
 LEAVES = dict(leaves())
-OF_A_TEMPLATE = {"InstanceRequirements"}
+UNSERVED = unserved.UNSERVED["RunInstances"].keys() - {"InstanceRequirements"}  # which only a template has
 
 
 def covers(path: str, leaf: str) -> bool:
@@ -210,7 +200,7 @@ def covers(path: str, leaf: str) -> bool:
 
 
 def test_every_member_of_run_instances_is_honoured_shown_or_refused() -> None:
-    named = (HONOURED, LATER, SHOWN, set(instance_options.UNSERVED) - OF_A_TEMPLATE - set(PARTLY), REFUSED_BY_NETWORKS)
+    named = (HONOURED, LATER, SHOWN, UNSERVED - PARTLY)
     for leaf in LEAVES:
         homes = [index for index, paths in enumerate(named) if any(covers(path, leaf) for path in paths)]
         assert len(homes) == 1, (leaf, homes)
@@ -254,11 +244,10 @@ def deep(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
-@pytest.mark.parametrize("path", [*(set(instance_options.UNSERVED) - OF_A_TEMPLATE), *REFUSED_BY_NETWORKS])
+@pytest.mark.parametrize("path", sorted(UNSERVED))
 def test_what_is_refused_is_refused(shared: Shared, path: str) -> None:
     leaf = next((leaf for leaf in LEAVES if covers(path, leaf)), path)
-    value = REFUSED_BY_NETWORKS.get(path, SAMPLES[LEAVES[leaf]])
-    said = nested(leaf if path not in REFUSED_BY_NETWORKS else path, value)
+    said = nested(path, STRUCTURES[path]) if path in STRUCTURES else nested(leaf, SAMPLES[LEAVES[leaf]])
     (top,) = said
     if top in BESIDE:
         inside = said[top]

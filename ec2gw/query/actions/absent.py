@@ -68,7 +68,7 @@ def _enter(name: str, prefix: str | None, filters: str) -> None:
         if prefix and (wanted := req.get(named)):
             lookup.check_ids(prefix, wanted, named)
             raise errors.NotFound("not-found", kind=ids.KINDS[prefix], ids=wanted)
-        return describe.choose({**req, "Filters": req.get("Filters", req.get("Filter", ()))}, catalogue, ())
+        return describe.choose(req | {"Filters": req.get("Filters", req.get("Filter", ()))}, catalogue, ())
 
     run.__name__ = xform_name(name)
     action(run)

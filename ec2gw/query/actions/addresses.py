@@ -65,6 +65,7 @@ def allocate_address(call: Call, req: Request) -> Response:
         raise errors.Invalid("bad-value", value=domain[:64], parameter="domain")
     if req.get("PublicIpv4Pool", "amazon") != "amazon" or "CustomerOwnedIpv4Pool" in req or "IpamPoolId" in req:
         raise errors.Unsupported("unsupported", message="The only address pool supported by this endpoint is 'amazon'.")
+    _check_border_group(call, req)
     address = addresses.allocate(call.tx, call.account_id, req.get("Address"))
     describe.tag(call, req, address.id)
     return {
@@ -76,8 +77,16 @@ def allocate_address(call: Call, req: Request) -> Response:
     }
 
 
+def _check_border_group(call: Call, req: Request) -> None:
+    """Raise for addresses of anywhere but this region."""
+    group = req.get("NetworkBorderGroup", call.settings.name)
+    if group != call.settings.name:
+        raise errors.Invalid("bad-value", value=group[:64], parameter="networkBorderGroup")
+
+
 @action
 def release_address(call: Call, req: Request) -> Response:
+    _check_border_group(call, req)
     addresses.release(call.tx, call.account_id, req.get("AllocationId"), req.get("PublicIp"))
     return {}
 
@@ -117,4 +126,7 @@ ATTRIBUTES = describe.Listing(
 
 @action
 def describe_addresses_attribute(call: Call, req: Request) -> Response:
+    attribute = req.get("Attribute", "domain-name")
+    if attribute != "domain-name":
+        raise errors.Invalid("bad-value", value=attribute[:64], parameter="attribute")
     return describe.answer(call, req, ATTRIBUTES)

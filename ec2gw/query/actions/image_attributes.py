@@ -67,7 +67,12 @@ def modify_image_attribute(call: Call, req: Request) -> Response:
 
 
 # Members of the request that name an attribute by themselves.
-_MEMBERS = {"LaunchPermission": "launchPermission", "Description": "description", "ImdsSupport": "imdsSupport"}
+_MEMBERS = {
+    "LaunchPermission": "launchPermission",
+    "Description": "description",
+    "ImdsSupport": "imdsSupport",
+    "ProductCodes": "productCodes",
+}
 _LISTS = ("UserIds", "UserGroups", "OrganizationArns", "OrganizationalUnitArns", "OperationType")
 
 

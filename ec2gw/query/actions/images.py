@@ -11,7 +11,7 @@ from sqlalchemy.orm import selectinload
 from ec2gw.cloud import images, permissions, snapshots, tags
 from ec2gw.model import bdm, errors
 from ec2gw.query import describe
-from ec2gw.query.actions.snapshots import check_source_region, check_unencrypted
+from ec2gw.query.actions.snapshots import check_duration, check_source_region, check_unencrypted
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.state import records
 
@@ -148,8 +148,6 @@ def register_image(call: Call, req: Request) -> Response:
         raise errors.Missing("missing-parameter", parameter="name")
     check_description(req.get("Description", ""))
     if "RootDeviceName" not in req:
-        if "ImageLocation" in req:
-            raise errors.Unsupported("unsupported", message="Instance-store images are not supported by this endpoint.")
         raise errors.Conflict("image-without-root")
     if len(req.get("UefiData", "")) > MOST_UEFI_DATA:
         raise errors.Invalid("invalid-value", value="…", parameter="uefiData", why=f"At most {MOST_UEFI_DATA} characters.")
@@ -176,8 +174,6 @@ def _check_value(name: str, value: str | None) -> None:
 @action
 def create_image(call: Call, req: Request) -> Response:
     check_description(req.get("Description", ""))
-    if req.get("SnapshotLocation", "regional") != "regional":
-        raise errors.Unsupported("unsupported", message="Local snapshots are not supported by this endpoint.")
     _check_value("BootMode", req.get("BootModeOverride"))
     image, made = images.create(
         call.tx,
@@ -198,9 +194,7 @@ def copy_image(call: Call, req: Request) -> Response:
     check_description(req.get("Description", ""))
     check_source_region(call, req)
     check_unencrypted(req)
-    for elsewhere in ("DestinationOutpostArn", "DestinationAvailabilityZone", "DestinationAvailabilityZoneId"):
-        if elsewhere in req:
-            raise errors.Unsupported("unsupported", message=f"The parameter {elsewhere} is not supported by this endpoint.")
+    check_duration(req, "SnapshotCopyCompletionDurationMinutes")
     image, made = images.copy(call.tx, call.account_id, req["SourceImageId"], req["Name"], req.get("Description", ""))
     if req.get("CopyImageTags") and images.is_own(call.tx, call.account_id, req["SourceImageId"]):
         own = tags.of(call.tx, [req["SourceImageId"]])[req["SourceImageId"]]

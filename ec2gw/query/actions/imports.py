@@ -141,8 +141,6 @@ def import_snapshot(call: Call, req: Request) -> Response:
 def import_image(call: Call, req: Request) -> Response:
     check_unencrypted(req)
     check_description(req.get("Description", ""))
-    if req.get("LicenseSpecifications"):
-        raise errors.Unsupported("unsupported", message="License configurations are not supported by this endpoint.")
     disks = req.get("DiskContainers", ())
     if not disks:
         raise errors.Missing("missing-parameter", parameter="diskContainers")

@@ -1,11 +1,8 @@
-"""What an instance has beside its machine, disks and network: how it is asked for, shown, and changed later.
-
-Each member of RunInstances is served, stored and shown, or refused; nothing is swallowed (`UNSERVED`, and the readers below).
-"""
+"""What an instance has beside its machine, disks and network: how it is asked for, shown, and changed later."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ec2gw.cloud import instances, lookup, settings
@@ -16,97 +13,6 @@ from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.query.errors import from_refusal
 from ec2gw.state import records
 from ec2gw.state.records import Instance
-
-# -- what is refused ----------------------------------------------------------------------------------------------------------
-
-
-def _unsupported(parameter: str, value: object) -> errors.Refusal:
-    return errors.Unsupported("unsupported", message=f"The parameter {parameter} is not supported by this endpoint.")
-
-
-def _no_configuration(parameter: str, value: object) -> errors.Refusal:
-    return errors.Unsupported("configuration-unsupported")
-
-
-def _no_hibernation(parameter: str, value: object) -> errors.Refusal:
-    return errors.Unsupported("hibernation-unsupported")
-
-
-def _no_profile(parameter: str, value: object) -> errors.Refusal:
-    word = "ARN" if parameter.endswith("arn") else "name"
-    return errors.Invalid("invalid-value", value=value, parameter=parameter, why=f"Invalid IAM Instance Profile {word}")
-
-
-def _no_reservation(parameter: str, value: object) -> errors.Refusal:
-    return errors.NotFound("capacity-reservation-absent", id=str(value)[:64])
-
-
-def _no_reserved_capacity(parameter: str, value: object) -> errors.Refusal:
-    return errors.LimitExceeded("capacity-reservation-full")
-
-
-# Member of RunInstances -> the values that ask for nothing beyond what every instance has, and the refusal of any other.
-UNSERVED: Mapping[str, tuple[tuple[object, ...], Callable[[str, object], errors.Refusal]]] = {
-    "AdditionalInfo": ((), _unsupported),
-    "BlockDeviceMappings.Ebs.AvailabilityZone": ((), _unsupported),
-    "BlockDeviceMappings.Ebs.AvailabilityZoneId": ((), _unsupported),
-    "BlockDeviceMappings.Ebs.EbsCardIndex": ((0,), _unsupported),
-    "BlockDeviceMappings.Ebs.OutpostArn": ((), _unsupported),
-    "BlockDeviceMappings.Ebs.VolumeInitializationRate": ((), _unsupported),
-    "CapacityReservationSpecification.CapacityReservationPreference": (("open", "none"), _no_reserved_capacity),
-    "CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId": ((), _no_reservation),
-    "CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationResourceGroupArn": ((), _unsupported),
-    "CpuOptions.AmdSevSnp": (("disabled",), _no_configuration),
-    "CpuOptions.NestedVirtualization": (("disabled",), _no_configuration),
-    "ElasticGpuSpecification.Type": ((), _unsupported),
-    "ElasticInferenceAccelerators.Count": ((), _unsupported),
-    "ElasticInferenceAccelerators.Type": ((), _unsupported),
-    "EnclaveOptions.Enabled": ((False,), _no_configuration),
-    "HibernationOptions.Configured": ((False,), _no_hibernation),
-    "IamInstanceProfile.Arn": ((), _no_profile),
-    "IamInstanceProfile.Name": ((), _no_profile),
-    "InstanceMarketOptions.MarketType": (("on-demand",), _no_configuration),
-    "InstanceMarketOptions.SpotOptions.BlockDurationMinutes": ((), _no_configuration),
-    "InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior": ((), _no_configuration),
-    "InstanceMarketOptions.SpotOptions.MaxPrice": ((), _no_configuration),
-    "InstanceMarketOptions.SpotOptions.SpotInstanceType": ((), _no_configuration),
-    "InstanceMarketOptions.SpotOptions.ValidUntil": ((), _no_configuration),
-    "InstanceRequirements": ((), _unsupported),  # of a launch template; RunInstances itself has no such member
-    "LicenseSpecifications.LicenseConfigurationArn": ((), _unsupported),
-    "Monitoring.MetricCategoryIds": ((), _unsupported),
-    "NetworkInterfaces.ConnectionTrackingSpecification": ((), _unsupported),
-    "NetworkInterfaces.EnaQueueCount": ((), _unsupported),
-    "NetworkInterfaces.EnaSrdSpecification.EnaSrdEnabled": ((False,), _no_configuration),
-    "NetworkInterfaces.EnaSrdSpecification.EnaSrdUdpSpecification.EnaSrdUdpEnabled": ((False,), _no_configuration),
-    "NetworkPerformanceOptions.BandwidthWeighting": (("default",), _no_configuration),
-    "Operator.Principal": ((), _unsupported),
-    "Placement.Affinity": (("default",), _no_configuration),
-    "Placement.HostId": ((), _no_configuration),
-    "Placement.HostResourceGroupArn": ((), _no_configuration),
-    "Placement.SpreadDomain": ((), _unsupported),
-    "Placement.Tenancy": (("default",), _no_configuration),
-    "SecondaryInterfaces": ((), _unsupported),
-}
-
-
-def refuse_unserved(req: Request) -> None:
-    """Raise for what is asked of an instance and cannot be had here (`UNSERVED`)."""
-    for path, (harmless, refusal) in UNSERVED.items():
-        for value in _at(req, path.split(".")):
-            if value not in harmless:
-                raise refusal(".".join(step[0].lower() + step[1:] for step in path.split(".")), value)
-
-
-def _at(said: Any, steps: list[str]) -> Iterable[object]:
-    """Every value at a path, through lists."""
-    if isinstance(said, list):
-        for item in said:
-            yield from _at(item, steps)
-    elif not steps:
-        yield said
-    elif steps[0] in said:
-        yield from _at(said[steps[0]], steps[1:])
-
 
 # -- metadata options ---------------------------------------------------------------------------------------------------------
 
@@ -221,7 +127,6 @@ def check_ebs_optimized(kind: InstanceType, asked: bool) -> bool:
 
 @action
 def modify_instance_cpu_options(call: Call, req: Request) -> Response:
-    refuse_unserved({"CpuOptions": {name: req[name] for name in ("NestedVirtualization",) if name in req}})
     row = instances.find(call.tx, call.account_id, req["InstanceId"])
     instances.must_be_stopped(row)
     cores, threads = cpu(instance_types.find(row.type), req)
@@ -381,7 +286,7 @@ NAMES: Mapping[str, Any] = {
 def names(said: Mapping[str, Any]) -> Response:
     """The options of the private DNS name as they are kept."""
     _check_word(said, "HostnameType", _HOSTNAME_TYPES)
-    return dict(said)
+    return {name: said[name] for name in NAMES if name in said}
 
 
 @action

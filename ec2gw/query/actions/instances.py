@@ -11,7 +11,7 @@ from sqlalchemy.orm import selectinload
 
 from ec2gw.cloud import images, instances, lookup, tags
 from ec2gw.model import bdm, errors, instance_types, lifecycle
-from ec2gw.query import describe
+from ec2gw.query import describe, unserved
 from ec2gw.query.actions import instance_options, interfaces, launch_templates, placement_groups, places
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.state import records
@@ -19,6 +19,10 @@ from ec2gw.state import records
 MOST_USER_DATA = 16_384
 MOST_TERMINATED = 1_000  # API_TerminateInstances: ids in a call
 MOST_STATUSES = 100  # API_DescribeInstanceStatus: ids in a call
+REASON_CODES = (  # API_ReportInstanceStatus
+    "instance-stuck-in-state", "unresponsive", "not-accepting-credentials", "password-not-available", "performance-network",
+    "performance-instance-store", "performance-ebs-volume", "performance-other", "other",
+)  # fmt: skip
 
 
 def state(name: str) -> Response:
@@ -211,7 +215,7 @@ def _again(call: Call, response: Response) -> Response:
 def run_instances(call: Call, req: Request) -> Response:
     token = req.get("ClientToken", "")
     req, origin = launch_templates.fill(call, req)
-    instance_options.refuse_unserved(req)
+    unserved.refuse("RunInstances", req)  # for what the template says, too
     least, most = req["MinCount"], req["MaxCount"]
     if least < 1:
         raise errors.Invalid("invalid-value", value=least, parameter="minCount", why="It must be at least 1.")
@@ -391,6 +395,9 @@ def report_instance_status(call: Call, req: Request) -> Response:
     """A user's own view of his instances: it is heard, and changes no status (API_ReportInstanceStatus)."""
     if req["Status"] not in ("ok", "impaired"):
         raise errors.Invalid("bad-value", value=req["Status"][:64], parameter="status")
+    for code in req["ReasonCodes"]:
+        if code not in REASON_CODES:
+            raise errors.Invalid("bad-value", value=code[:64], parameter="reasonCode")
     for row in lookup.many(call.tx, records.Instance, "i", call.account_id, req["Instances"]):
         if row.state != "running":
             raise errors.WrongState("instance-not-running", instance=row.id)

@@ -260,28 +260,6 @@ INTERFACES = describe.Listing(
 
 # -- making -------------------------------------------------------------------------------------------------------------------
 
-_UNSERVED = (
-    "Ipv6AddressCount",
-    "Ipv6Addresses",
-    "Ipv4Prefixes",
-    "Ipv4PrefixCount",
-    "Ipv6Prefixes",
-    "Ipv6PrefixCount",
-    "EnablePrimaryIpv6",
-    "PrimaryIpv6",
-    "AssociateCarrierIpAddress",
-)
-
-
-def refuse_unserved(said: Mapping[str, Any]) -> None:
-    """Raise Unsupported for IPv6, prefixes and carrier addresses: promised they would be, and given they would not."""
-    for name in _UNSERVED:
-        if said.get(name):
-            parameter = name[0].lower() + name[1:]
-            raise errors.Unsupported("unsupported", message=f"The parameter {parameter} is not supported by this endpoint.")
-    if said.get("InterfaceType", "interface") != "interface":
-        raise errors.Unsupported("unsupported", message="The only interface type supported by this endpoint is 'interface'.")
-
 
 def _addresses(said: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
     """The primary address and the others, however they are said."""
@@ -296,7 +274,6 @@ def _addresses(said: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
 
 @action
 def create_network_interface(call: Call, req: Request) -> Response:
-    refuse_unserved(req)
     address, addresses = _addresses(req)
     wanted = interfaces.Wanted(
         req["SubnetId"],
@@ -327,8 +304,6 @@ def describe_network_interfaces(call: Call, req: Request) -> Response:
 
 @action
 def attach_network_interface(call: Call, req: Request) -> Response:
-    if req.get("NetworkCardIndex"):
-        raise errors.Unsupported("unsupported", message="The only network card supported by this endpoint has the index 0.")
     interface = interfaces.attach(call.tx, call.account_id, req["NetworkInterfaceId"], req["InstanceId"], req["DeviceIndex"])
     return {"AttachmentId": interface.attachment_id, "NetworkCardIndex": 0}
 
@@ -341,7 +316,6 @@ def detach_network_interface(call: Call, req: Request) -> Response:
 
 def wish(req: Request) -> interfaces.Wish:
     """What RunInstances says of the network."""
-    refuse_unserved(req)
     return interfaces.Wish(
         subnet_id=req.get("SubnetId"),
         address=req.get("PrivateIpAddress"),
@@ -354,10 +328,6 @@ def wish(req: Request) -> interfaces.Wish:
 def _cards(said: Sequence[Mapping[str, Any]]) -> tuple[interfaces.Card, ...]:
     cards = []
     for row in said:
-        refuse_unserved(row)
-        if row.get("NetworkCardIndex"):
-            message = "The only network card supported by this endpoint has the index 0."
-            raise errors.Unsupported("unsupported", message=message)
         if "DeviceIndex" not in row:
             raise errors.Missing("device-index-missing")
         if row.get("AssociatePublicIpAddress") and (len(said) > 1 or "NetworkInterfaceId" in row):
@@ -436,7 +406,6 @@ def reset_network_interface_attribute(call: Call, req: Request) -> Response:
 
 @action
 def assign_private_ip_addresses(call: Call, req: Request) -> Response:
-    refuse_unserved(req)
     given = interfaces.assign(
         call.tx,
         call.account_id,
@@ -454,7 +423,6 @@ def assign_private_ip_addresses(call: Call, req: Request) -> Response:
 
 @action
 def unassign_private_ip_addresses(call: Call, req: Request) -> Response:
-    refuse_unserved(req)
     if "PrivateIpAddresses" not in req:
         raise errors.Missing("missing-parameter", parameter="privateIpAddress")
     interfaces.unassign(call.tx, call.account_id, req["NetworkInterfaceId"], req["PrivateIpAddresses"])

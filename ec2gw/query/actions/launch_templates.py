@@ -119,7 +119,6 @@ def _data(req: Request) -> Response:
 
 @action
 def create_launch_template(call: Call, req: Request) -> Response:
-    _refuse_operator(req)
     name, description = req["LaunchTemplateName"], req.get("VersionDescription")
     template = launch_templates.create(call.tx, call.account_id, name, _data(req), description)
     return {"LaunchTemplate": view(call, template, describe.tag(call, req, template.id))}
@@ -144,11 +143,6 @@ def _inherited(data: Mapping[str, Any]) -> dict[str, Any]:
             for row in data["BlockDeviceMappings"]
         ]
     return kept
-
-
-def _refuse_operator(req: Request) -> None:
-    if "Operator" in req:
-        raise errors.Unsupported("unsupported", message="The parameter operator is not supported by this endpoint.")
 
 
 @action
@@ -327,7 +321,7 @@ def _tag_specifications(call: Call, row: records.Instance) -> list[Response]:
 
 
 # Members that a template's data have by another name than RunInstances.
-_OTHER_NAMES = {"RamDiskId": "RamdiskId", "ElasticGpuSpecifications": "ElasticGpuSpecification"}
+OTHER_NAMES = {"RamDiskId": "RamdiskId", "ElasticGpuSpecifications": "ElasticGpuSpecification"}
 
 
 def fill(call: Call, req: Request) -> tuple[Request, dict[str, str]]:
@@ -341,7 +335,7 @@ def fill(call: Call, req: Request) -> tuple[Request, dict[str, str]]:
         return req, {}
     template = _named(call, said, "launch instances from")
     version = launch_templates.version(call.tx, template, said.get("Version", launch_templates.DEFAULT))
-    data = {_OTHER_NAMES.get(name, name): value for name, value in repeats.thaw(version.data).items()}
+    data = {OTHER_NAMES.get(name, name): value for name, value in repeats.thaw(version.data).items()}
     if "SecurityGroups" in req or "SecurityGroupIds" in req:
         data.pop("SecurityGroups", None)
         data.pop("SecurityGroupIds", None)

@@ -8,7 +8,7 @@ from typing import Any
 from ec2gw.cloud import instances, placement
 from ec2gw.model import errors
 from ec2gw.query import describe
-from ec2gw.query.actions import instance_options, places
+from ec2gw.query.actions import places
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.state.records import Instance, PlacementGroup
 
@@ -46,12 +46,6 @@ GROUPS = describe.Listing(
 
 @action
 def create_placement_group(call: Call, req: Request) -> Response:
-    for name in ("LinkedGroupId", "ParentGroupId", "Operator"):
-        if name in req:
-            message = f"The parameter {name[0].lower()}{name[1:]} is not supported by this endpoint."
-            raise errors.Unsupported("unsupported", message=message)
-    if req.get("SpreadLevel", "rack") != "rack":
-        raise errors.Unsupported("configuration-unsupported")
     if "GroupName" not in req:
         raise errors.Missing("missing-parameter", parameter="groupName")
     if "Strategy" not in req and "PartitionCount" not in req:
@@ -115,7 +109,6 @@ def of_instance(call: Call, row: Instance) -> Response:
 @action
 def modify_instance_placement(call: Call, req: Request) -> Response:
     """Move a stopped instance into a group. An empty name (which is none at all on the wire) takes it out of its group."""
-    instance_options.refuse_unserved({"Placement": req})
     row = instances.find(call.tx, call.account_id, req["InstanceId"])
     instances.must_be_stopped(row)
     if any(name in req for name in ("Tenancy", "Affinity")) and not any(name in req for name in ("GroupName", "GroupId")):

@@ -50,10 +50,6 @@ def _again(call: Call, response: Response) -> Response:
 
 @action(refresh=_again)
 def create_replace_root_volume_task(call: Call, req: Request) -> Response:
-    if "VolumeInitializationRate" in req:
-        raise errors.Unsupported(
-            "unsupported", message="The parameter VolumeInitializationRate is not supported by this endpoint."
-        )
     named = [name for name in _SOURCES if req.get(name)]
     if len(named) > 1:
         raise errors.Conflict("parameter-conflict", parameter=named[1], other=named[0])

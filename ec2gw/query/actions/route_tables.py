@@ -99,8 +99,6 @@ def delete_route_table(call: Call, req: Request) -> Response:
 
 @action
 def associate_route_table(call: Call, req: Request) -> Response:
-    if "GatewayId" in req or "PublicIpv4Pool" in req:
-        raise errors.Unsupported("unsupported", message="Route tables of gateways are not supported by this endpoint.")
     if "SubnetId" not in req:
         raise errors.Missing("missing-parameter", parameter="subnetId")
     made = routes.associate(call.tx, call.account_id, req["RouteTableId"], req["SubnetId"])
@@ -122,24 +120,9 @@ def replace_route_table_association(call: Call, req: Request) -> Response:
 # -- routes -------------------------------------------------------------------------------------------------------------------
 
 _TARGETS = {"GatewayId": "gateway_id", "NetworkInterfaceId": "interface_id", "InstanceId": "instance_id"}
-_UNSERVED = (
-    "VpcEndpointId",
-    "TransitGatewayId",
-    "LocalGatewayId",
-    "CarrierGatewayId",
-    "CoreNetworkArn",
-    "OdbNetworkArn",
-    "EgressOnlyInternetGatewayId",
-    "VpcPeeringConnectionId",
-    "NatGatewayId",
-    "LocalTarget",
-)
 
 
 def _target(req: Request) -> routes.Target:
-    for member in _UNSERVED:
-        if req.get(member):
-            raise errors.Unsupported("unsupported", message=f"Routes with a {member} are not supported by this endpoint.")
     said = {ours: req[member] for member, ours in _TARGETS.items() if member in req}
     if not said:
         raise errors.Missing("route-target-missing")

@@ -8,6 +8,8 @@ from ec2gw.query import describe
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.state import records
 
+COPY_MINUTES = range(15, 2_881, 15)  # API_CopySnapshot, CompletionDurationMinutes
+
 
 def view(call: Call, snapshot: records.Snapshot, own: list[dict[str, str]]) -> Response:
     """A snapshot as DescribeSnapshots shows it."""
@@ -82,7 +84,6 @@ def describe_snapshot_tier_status(call: Call, req: Request) -> Response:
 
 @action(settles=lambda response: [response["SnapshotId"]])
 def create_snapshot(call: Call, req: Request) -> Response:
-    _check_location(req)
     snapshot = snapshots.create(call.tx, call.account_id, req["VolumeId"], req.get("Description", ""))
     shown = view(call, snapshot, describe.tag(call, req, snapshot.id))
     # What AWS answers here: the progress not yet known, nothing of tiers.
@@ -91,7 +92,6 @@ def create_snapshot(call: Call, req: Request) -> Response:
 
 @action(settles=lambda response: [row["SnapshotId"] for row in response["Snapshots"]])
 def create_snapshots(call: Call, req: Request) -> Response:
-    _check_location(req)
     copied = req.get("CopyTagsFromSource")
     if copied not in (None, "volume"):
         raise errors.Invalid("bad-value", value=copied[:64], parameter="copyTagsFromSource")
@@ -117,20 +117,13 @@ def create_snapshots(call: Call, req: Request) -> Response:
 _INFO = ("Description", "Encrypted", "OwnerId", "SnapshotId", "StartTime", "State", "Tags", "VolumeId", "VolumeSize")
 
 
-def _check_location(req: Request) -> None:
-    if "OutpostArn" in req or req.get("Location", "regional") != "regional":
-        raise errors.Unsupported("unsupported", message="Local snapshots are not supported by this endpoint.")
-
-
 @action
 def copy_snapshot(call: Call, req: Request) -> Response:
     check_source_region(call, req)
     if req.get("DestinationRegion", call.region) != call.region:
         raise errors.Invalid("region-invalid", region=req["DestinationRegion"][:64])
     check_unencrypted(req)
-    for elsewhere in ("DestinationOutpostArn", "DestinationAvailabilityZone"):
-        if elsewhere in req:
-            raise errors.Unsupported("unsupported", message=f"The parameter {elsewhere} is not supported by this endpoint.")
+    check_duration(req, "CompletionDurationMinutes")
     source = snapshots.usable(call.tx, call.account_id, req["SourceSnapshotId"])
     # "[Copied snap-… from …]" is what AWS's console writes into the request; what names no description gets none.
     copy = snapshots.copy(call.tx, call.account_id, source, req.get("Description", ""))
@@ -141,6 +134,14 @@ def check_source_region(call: Call, req: Request) -> None:
     """Raise for a region other than this one: there is no other to copy from."""
     if req["SourceRegion"] != call.region:
         raise errors.Invalid("region-invalid", region=req["SourceRegion"][:64])
+
+
+def check_duration(req: Request, member: str) -> None:
+    """Raise for a duration of a copy that EC2 does not take. A copy here is there sooner than any that it does."""
+    minutes = req.get(member)
+    if minutes is not None and minutes not in COPY_MINUTES:
+        why = "It must be 15 to 2880 minutes, in steps of 15."
+        raise errors.Invalid("invalid-value", value=minutes, parameter=member[0].lower() + member[1:], why=why)
 
 
 def check_unencrypted(req: Request) -> None:

@@ -86,8 +86,6 @@ def describe_subnets(call: Call, req: Request) -> Response:
 
 @action
 def create_subnet(call: Call, req: Request) -> Response:
-    if any(req.get(name) for name in ("Ipv6CidrBlock", "Ipv6Native", "Ipv6IpamPoolId", "Ipv6NetmaskLength", "Ipv4IpamPoolId")):
-        raise errors.Unsupported("unsupported", message="IPv6 and address pools are not supported by this endpoint.")
     if "CidrBlock" not in req:
         raise errors.Missing("missing-parameter", parameter="cidrBlock")
     subnet = cloud.create_subnet(call.tx, call.account_id, req["VpcId"], _zone(call, req), req["CidrBlock"])
@@ -118,8 +116,6 @@ def delete_subnet(call: Call, req: Request) -> Response:
     return {}
 
 
-# Members of a request that switch on what a subnet here does not have.
-_UNSERVED = ("AssignIpv6AddressOnCreation", "MapCustomerOwnedIpOnLaunch", "EnableDns64")
 _NAMES = {
     "EnableResourceNameDnsARecordOnLaunch": "EnableResourceNameDnsARecord",
     "EnableResourceNameDnsAAAARecordOnLaunch": "EnableResourceNameDnsAAAARecord",
@@ -128,9 +124,6 @@ _NAMES = {
 
 @action
 def modify_subnet_attribute(call: Call, req: Request) -> Response:
-    for member in _UNSERVED:
-        if req.get(member, {}).get("Value"):
-            raise errors.Unsupported("unsupported", message=f"{member} is not supported by this endpoint.")
     names: dict[str, object] = {ours: req[member].get("Value", False) for member, ours in _NAMES.items() if member in req}
     if "PrivateDnsHostnameTypeOnLaunch" in req:
         kind = req["PrivateDnsHostnameTypeOnLaunch"]

@@ -58,8 +58,6 @@ MODIFICATIONS = describe.Listing(
 
 @action
 def modify_volume(call: Call, req: Request) -> Response:
-    if req.get("MultiAttachEnabled"):
-        raise errors.Unsupported("unsupported", message="Multi-Attach is not supported by this endpoint.")
     modification = volumes.modify(
         call.tx,
         call.account_id,

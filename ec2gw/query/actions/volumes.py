@@ -103,12 +103,8 @@ def _again(call: Call, response: Response) -> Response:
 
 @action(refresh=_again)
 def create_volume(call: Call, req: Request) -> Response:
-    if req.get("MultiAttachEnabled"):
-        raise errors.Unsupported("unsupported", message="Multi-Attach is not supported by this endpoint.")
     if req.get("KmsKeyId") and not req.get("Encrypted"):
         raise errors.Conflict("parameter-dependency", parameter="KmsKeyId", other="Encrypted")
-    if "OutpostArn" in req:
-        raise errors.Unsupported("unsupported", message="Volumes on Outposts are not supported by this endpoint.")
     _check_rate(req)
     volume = volumes.create(
         call.tx,

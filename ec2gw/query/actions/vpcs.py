@@ -63,9 +63,6 @@ def describe_vpcs(call: Call, req: Request) -> Response:
     return describe.answer(call, req, VPCS)
 
 
-_IPV6 = ("Ipv6Pool", "Ipv6CidrBlock", "Ipv6IpamPoolId", "Ipv6NetmaskLength", "AmazonProvidedIpv6CidrBlock")
-
-
 @action
 def create_vpc(call: Call, req: Request) -> Response:
     vpc = networks.create_vpc(call.tx, call.account_id, call.settings.name, _cidr(req), req.get("InstanceTenancy", "default"))
@@ -73,8 +70,6 @@ def create_vpc(call: Call, req: Request) -> Response:
 
 
 def _cidr(req: Request) -> str:
-    if any(req.get(name) for name in (*_IPV6, "Ipv4IpamPoolId", "Ipv4NetmaskLength")):
-        raise errors.Unsupported("unsupported", message="IPv6 and address pools are not supported by this endpoint.")
     if "CidrBlock" not in req:
         raise errors.Missing("missing-parameter", parameter="cidrBlock")
     cidr: str = req["CidrBlock"]
