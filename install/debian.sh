@@ -8,7 +8,7 @@ set -euo pipefail
 build=(gcc libvirt-dev pkg-config python3-dev python3-venv)
 run=(libvirt-daemon libvirt-daemon-driver-qemu lvm2 qemu-system-x86 qemu-utils thin-provisioning-tools util-linux)
 guest=(busybox-static dosfstools e2fsprogs extlinux mtools syslinux zstd)
-test=(iproute2 libvirt-clients openssh-client openssl postgresql user-mode-linux)
+test=(iproute2 libvirt-clients openssh-client openssl postgresql putty-tools user-mode-linux)
 
 . /etc/os-release
 case " $ID ${ID_LIKE:-} " in

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from sqlalchemy import func, select
 
+from ec2gw.cloud import ppk
 from ec2gw.model import errors, ids
 from ec2gw.state import records
 from ec2gw.state.records import KeyPair
@@ -21,33 +22,39 @@ from ec2gw.state.session import Transaction
 MOST_KEY_PAIRS = 5_000  # API_CreateKeyPair
 LONGEST_MATERIAL = 16 * 1024
 TYPES = ("rsa", "ed25519")
+FORMATS = ("pem", "ppk")
 RSA_BITS = (1024, 2048, 4096)  # API_ImportKeyPair
 _NAME = re.compile(r"[!-~]([ -~]{0,253}[!-~])?", re.ASCII)
 
 _PublicKey = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 
-def create(tx: Transaction, account_id: str, name: str, type: str = "rsa") -> tuple[KeyPair, str]:
-    """A new key pair and its private key: RSA of 2048 bits in PKCS#1 PEM, or ed25519 in OpenSSH's form (API_CreateKeyPair).
+def create(tx: Transaction, account_id: str, name: str, type: str = "rsa", format: str = "pem") -> tuple[KeyPair, str]:
+    """A new key pair and its private key (API_CreateKeyPair): RSA of 2048 bits in PKCS#1 PEM, or ed25519 in OpenSSH's form; or
+    either in PuTTY's.
 
     The fingerprint of an RSA key is the SHA-1 of its private key in PKCS#8 DER (API_KeyPairInfo).
     """
     _check(tx, account_id, name)
+    if format not in FORMATS:
+        raise errors.Invalid(
+            "invalid-value", value=format[:64], parameter="keyFormat", why=f"Must be one of {', '.join(FORMATS)}."
+        )
     if type == "ed25519":
         mine = ed25519.Ed25519PrivateKey.generate()
-        text = mine.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-        ).decode()
+        text = ppk.write(mine, name) if format == "ppk" else _pem(mine, serialization.PrivateFormat.OpenSSH)
         return _add(tx, account_id, name, type, mine.public_key(), _fingerprint(mine.public_key())), text
     if type != "rsa":
         raise errors.Invalid("invalid-value", value=type[:64], parameter="keyType", why=f"Must be one of {', '.join(TYPES)}.")
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     der = private.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    text = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    ).decode()
+    text = ppk.write(private, name) if format == "ppk" else _pem(private, serialization.PrivateFormat.TraditionalOpenSSL)
     fingerprint = _colons(hashlib.sha1(der, usedforsecurity=False).hexdigest())
     return _add(tx, account_id, name, type, private.public_key(), fingerprint), text
+
+
+def _pem(private: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, form: serialization.PrivateFormat) -> str:
+    return private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
 
 def bring(tx: Transaction, account_id: str, name: str, material: bytes) -> KeyPair:

@@ -73,6 +73,18 @@ def test_an_ed25519_key_pair_is_what_openssh_says(ec2: Any, tmp_path: Path) -> N
     assert made["KeyMaterial"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----\n")
 
 
+@pytest.mark.parametrize("kind", ["rsa", "ed25519"])
+def test_a_key_in_putty_s_form_is_what_puttygen_says(ec2: Any, tmp_path: Path, kind: str) -> None:
+    """It checks the MAC; what it writes of the private key has the public key that is shown."""
+    made = ec2.create_key_pair(KeyName="a key", KeyType=kind, KeyFormat="ppk")
+    (shown,) = ec2.describe_key_pairs(KeyNames=["a key"], IncludePublicKey=True)["KeyPairs"]
+    file, other = tmp_path / "pair.ppk", tmp_path / "pair"
+    file.write_text(made["KeyMaterial"])
+    assert run("puttygen", file, "-L").decode().split(maxsplit=2) == [*shown["PublicKey"].split()[:2], "a key\n"]
+    run("puttygen", file, "-O", "private-openssh", "-o", other)
+    assert run("ssh-keygen", "-y", "-f", other).decode().split()[:2] == shown["PublicKey"].split()[:2]
+
+
 @pytest.mark.parametrize(
     ("form", "bits"),
     [("openssh", 1024), ("openssh", 4096), ("openssh-broken", 2048), ("rfc4716", 2048), ("der", 2048), ("der-base64", 2048)],
@@ -135,7 +147,7 @@ def test_key_pairs_by_name(face: Face, ec2: Any) -> None:
     assert len(ec2.describe_key_pairs(Filters=[{"Name": "key-name", "Values": ["?"]}])["KeyPairs"]) == 1
     for name in (" k", "k ", "k\n", "", "ké", "k" * 256):
         assert refusal(ec2.create_key_pair, KeyName=name)[0] in ("InvalidParameterValue", "MissingParameter")
-    assert refusal(ec2.create_key_pair, KeyName="p", KeyFormat="ppk")[0] == "UnsupportedOperation"
+    assert refusal(ec2.create_key_pair, KeyName="p", KeyFormat="der")[0] == "InvalidParameterValue"
     assert refusal(ec2.create_key_pair, KeyName="p", KeyType="dsa")[0] == "InvalidParameterValue"
 
 

@@ -44,9 +44,8 @@ def describe_key_pairs(call: Call, req: Request) -> Response:
 
 @action
 def create_key_pair(call: Call, req: Request) -> Response:
-    if req.get("KeyFormat", "pem") != "pem":
-        raise errors.Unsupported("unsupported", message="The key format 'pem' is the only one supported by this endpoint.")
-    pair, private = keypairs.create(call.tx, call.account_id, req["KeyName"], req.get("KeyType", "rsa"))
+    kind, form = req.get("KeyType", "rsa"), req.get("KeyFormat", "pem")
+    pair, private = keypairs.create(call.tx, call.account_id, req["KeyName"], kind, form)
     return _made(pair, describe.tag(call, req, pair.id)) | {"KeyMaterial": private}
 
 
