@@ -44,7 +44,7 @@ def ec2(target: Target, made: Made | None = None, key: Key | None = None, *, che
 
 def note_volumes(client: Any, instances: list[str], made: Made) -> None:
     """Note the volumes of instances that are about to end: afterwards nothing tells whose those were that stay."""
-    for instance in set(instances) & set(made.of("instanceId")):
+    for instance in (id for id in instances if id in made.of("instanceId")):
         asked = [{"Name": "attachment.instance-id", "Values": [instance]}]
         try:
             for row in client.describe_volumes(Filters=asked)["Volumes"]:
@@ -56,7 +56,13 @@ def note_volumes(client: Any, instances: list[str], made: Made) -> None:
 def of(told: Story, **options: Any) -> Any:
     """The boto3 client of a story."""
     second = options.get("key") is not None and options["key"] == told.target.second
-    return ec2(told.target, told.made_by_second if second else told.made, **options)
+    client = ec2(told.target, told.made_by_second if second else told.made, **options)
+
+    def hear(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
+        told.hear(operation_model.name, response_dict["body"])
+
+    client.meta.events.register("before-parse.ec2", hear)
+    return client
 
 
 def texts(thing: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -114,6 +114,8 @@ class Replay:
             if time.monotonic() > deadline or (reached and not settling) or (answer.code and not settling):
                 break
             time.sleep(0.25)
+        if codes is None or not may_succeed:  # what may go either way is nothing to go by
+            self.told.hear(exchange.action, answer.body)
         if waited and answer.code is None and not reached:
             states = sorted({element.text or "" for element in answer.all(waited[0])})
             raise Differs(f"waited for {waited[1]}; still {', '.join(states) or 'nothing'}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from conformance import clients, tidy
-from conformance.story import TELLERS, NotTried, Step, Story, Target, Verdict
+from conformance.story import TELLERS, Heard, NotTried, Step, Story, Target, Verdict
 
 Listen = Callable[[Story, Step], None]
 
@@ -23,6 +23,7 @@ class Result:
     steps: tuple[Step, ...]
     seconds: float
     skipped: str = ""
+    heard: tuple[Heard, ...] = ()
 
     def count(self, verdict: Verdict) -> int:
         """How many steps ended so."""
@@ -72,7 +73,7 @@ def one(name: str, target: Target, listen: Listen = lambda *_: None) -> Result:
             for made, key in ((told.made, target.key), (told.made_by_second, target.second)):
                 for thing in tidy.tidy(target, made, key):
                     told.complain(thing)
-    return Result(name, tuple(told.steps), time.monotonic() - began, skipped)
+    return Result(name, tuple(told.steps), time.monotonic() - began, skipped, tuple(told.heard))
 
 
 def run(

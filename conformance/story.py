@@ -48,6 +48,15 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """An answer as it came in a step; of an action that is asked again and again, the last."""
+
+    step: str
+    action: str
+    body: bytes
+
+
+@dataclass(frozen=True)
 class Key:
     """An access key."""
 
@@ -152,16 +161,18 @@ class Story:
         self.name = name
         self.target = target
         self.steps: list[Step] = []
+        self.heard: list[Heard] = []
         self.it = Kept()
         self.made = Made()
         self.made_by_second = Made()
         self._listen = listen
         self._complaints: list[str] = []
+        self._step = ""
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Take a step. Complaints raised by the checks below are gathered; the first exception ends the step, not the story."""
-        self._complaints = []
+        self._complaints, self._step = [], name
         began = time.monotonic()
         verdict, detail = Verdict.OK, ""
         try:
@@ -180,6 +191,12 @@ class Story:
         step = Step(name, verdict, detail, time.monotonic() - began)
         self.steps.append(step)
         self._listen(self, step)
+
+    def hear(self, action: str, body: bytes) -> None:
+        """Note an answer of the step that is taken."""
+        if self.heard and (self.heard[-1].step, self.heard[-1].action) == (self._step, action):
+            self.heard.pop()
+        self.heard.append(Heard(self._step, action, body))
 
     def complain(self, text: str) -> None:
         """Say what differs, and go on."""

@@ -17,6 +17,7 @@ from conformance import clients, replay, run, scenes, traffic
 from conformance.story import TELLERS, Key, Made, Step, Story, Target, Verdict
 from conformance.tidy import tidy
 from tests import gateway
+from tests.conformance import alike
 from tests.conformance.conftest import TARGETS, serving
 
 # On LVM, where a boot takes long, the stories of booting.
@@ -25,6 +26,8 @@ JOBS = {"simulated": 4, "libvirt": 6, "lvm": 2}  # stories at a time; the machin
 NAMES = run.chosen(BOOTING if TARGETS == ("lvm",) else ())
 # What may stay untold, and why: a word of the reason.
 UNTOLD = {"euca2ools": "is not on this machine", "Terraform": "erraform", "boto3 guest checks": "no snapshot of the guest image"}
+
+TOLD: dict[str, dict[str, run.Result]] = {}  # what was told in this run, by target
 
 
 @pytest.fixture(scope="session", params=TARGETS)
@@ -35,7 +38,8 @@ def told(request: pytest.FixtureRequest) -> Iterator[tuple[str, dict[str, run.Re
         report = run.run(NAMES, target, jobs=JOBS[request.param])
         # A volume on its way out is shown until it is gone.
         gateway.until(lambda: not everything(target) - before, 30, "all to go", lambda: everything(target) - before)
-        yield request.param, {result.name: result for result in report.results}
+        TOLD[request.param] = {result.name: result for result in report.results}
+        yield request.param, TOLD[request.param]
 
 
 @pytest.mark.timeout(900)
@@ -49,6 +53,19 @@ def test_nothing_differs(name: str, told: tuple[str, dict[str, run.Result]]) -> 
         pytest.skip(result.skipped)
     assert result.steps
     print(f"{name} on {target}: {result.count(Verdict.OK)} ok in {result.seconds:.1f} s")
+
+
+@pytest.mark.timeout(900)
+def test_the_targets_answer_alike(told: tuple[str, dict[str, run.Result]]) -> None:
+    """Element by element, in shape and state, but for what is another every time."""
+    target, results = told
+    if len(TOLD) < 2:
+        pytest.skip("told to one target so far")
+    (other,) = TOLD.keys() - {target}
+    whole = [name for name in NAMES if not results[name].skipped and not TOLD[other][name].skipped]
+    found = [f"{n}: {line}" for n in whole for line in alike.Pair().differences(TOLD[other][n].heard, results[n].heard)]
+    assert found == []
+    assert sum(len(results[name].heard) for name in whole) > 2_000
 
 
 def everything(target: Target) -> set[str]:
