@@ -17,8 +17,9 @@ import boto
 import boto3
 import pytest
 
+from tests.ebs.house import House
 from tests.gateway import ROOT
-from tests.query.face import Face
+from tests.query.face import Face, Key
 from tests.query.test_instances import bring, make_image
 
 PAGE = (ROOT / "README.md").read_text()
@@ -40,12 +41,16 @@ def face(tmp_path: Path) -> Iterator[Face]:
 
 @pytest.fixture
 def pasted(face: Face, tmp_path: Path) -> dict[str, str]:
+    return paste(face.port, face.first, tmp_path)
+
+
+def paste(port: int, key: Key, folder: Path) -> dict[str, str]:
     """The environment after the two lines that the page says to paste."""
-    credentials = tmp_path / "credentials"
-    credentials.write_text(f"[default]\naws_access_key_id = {face.first.id}\naws_secret_access_key = {face.first.secret}\n")
+    credentials = folder / "credentials"
+    credentials.write_text(f"[default]\naws_access_key_id = {key.id}\naws_secret_access_key = {key.secret}\n")
     said = dict(pair.split("=", 1) for line in re.findall(r"^    export (.*)$", PAGE, re.MULTILINE) for pair in line.split())
     assert said.pop("AWS_SHARED_CREDENTIALS_FILE") == "…"
-    here = {name: value.replace(URL, f"http://127.0.0.1:{face.port}/") for name, value in said.items()}
+    here = {name: value.replace(URL, f"http://127.0.0.1:{port}/") for name, value in said.items()}
     assert here != said, "the page names the endpoint"
     return {**here, "AWS_SHARED_CREDENTIALS_FILE": str(credentials)}
 
@@ -74,6 +79,23 @@ def test_boto_2(face: Face) -> None:
     names = {"boto": boto, "KEY_ID": face.first.id, "SECRET": face.first.secret}
     client = eval(line.replace(URL, f"http://127.0.0.1:{face.port}/"), names)  # noqa: S307 - the page's own line
     assert client.get_all_reservations() == []
+
+
+def test_blocks_of_snapshots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(tmp_path)
+    try:
+        environment = paste(house.port, house.first, tmp_path)
+        client, command = re.findall(r"^Blocks of snapshots: `(.+?)` and `(aws ebs) …`", PAGE, re.MULTILINE)[0]
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        begun = eval(client, {"boto3": boto3}).start_snapshot(VolumeSize=1)  # noqa: S307 - the page's own line
+        words = [*command.split()[1:], "complete-snapshot", "--snapshot-id", begun["SnapshotId"], "--changed-blocks-count", "0"]
+        program = str(Path(sys.executable).parent / "aws")
+        done = subprocess.run([program, *words], capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, '"Status": ' in done.stdout) == (0, True), done.stderr
+    finally:
+        house.close()
 
 
 def test_an_instance_s_volumes(face: Face) -> None:

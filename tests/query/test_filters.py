@@ -76,7 +76,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     face = Face(tmp_path_factory.mktemp("filters"))
     ec2 = face.client()
     fill(face, ec2)
-    said = {
+    (vpc,) = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": ["mine"]}])["Vpcs"]
+    said: dict[str, dict[str, Any]] = {
+        "GetSecurityGroupsForVpc": {"VpcId": vpc["VpcId"]},
         "DescribeLaunchTemplateVersions": {"Versions": ["$Latest"]},
         "DescribeInstanceTypes": {"InstanceTypes": ["t2.micro", "t3.small", "m5d.large", "c7i.large"]},
     }

@@ -582,6 +582,16 @@ def test_what_keeps_a_group(ec2: Any, group: str, image: str) -> None:
     ec2.delete_security_group(GroupId=group)
 
 
+def test_groups_that_a_vpc_can_use(ec2: Any, group: str, vpc: str) -> None:
+    """Its own, and none is stale: what a rule names cannot go."""
+    (default,) = ec2.get_security_groups_for_vpc(VpcId=vpc)["SecurityGroupForVpcs"]
+    assert (default["GroupId"], default["PrimaryVpcId"]) == (default_group(ec2, vpc), vpc)
+    home = default_vpc(ec2)["VpcId"]
+    found = ec2.get_security_groups_for_vpc(VpcId=home, Filters=[{"Name": "group-id", "Values": [group]}])
+    assert [row["GroupName"] for row in found["SecurityGroupForVpcs"]] == ["web"]
+    assert ec2.describe_stale_security_groups(VpcId=home)["StaleSecurityGroupSet"] == []
+
+
 def test_rules_are_shown_together_and_one_by_one(face: Face, ec2: Any, group: str) -> None:
     wanted = [
         permission("10.1.2.3/8", 53, "udp", Description="inside"),

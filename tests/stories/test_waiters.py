@@ -105,7 +105,9 @@ EMPTY = {
     "DescribeNatGateways": "none can be made",
     "DescribePrefixLists": "there are none",
     "DescribePrincipalIdFormat": "nobody has chosen any",
+    "DescribeSecurityGroupVpcAssociations": "none can be made",
     "DescribeSpotPriceHistory": "there is no price",
+    "DescribeStaleSecurityGroups": "no rule can become stale",
     "DescribeTransitGateways": "none can be made",
     "DescribeVpcEndpoints": "none can be made",
     "DescribeVpcPeeringConnections": "none can be made",
@@ -116,7 +118,6 @@ LEAST: dict[str, int] = {
     "DescribeFastSnapshotRestores": 5,
     "DescribeLaunchTemplateVersions": 1,
 }  # page sizes that the model does not say
-SAID = {"DescribeLaunchTemplateVersions": {"Versions": ["$Latest"]}}
 MANY = 6  # one more than the smallest page of most
 
 
@@ -124,11 +125,18 @@ def test_every_paginator_finds_everything_once(target: Gateway, ec2: Any) -> Non
     """Pages of the smallest size hold what one answer holds, in its order; there are two and more of all that can be."""
     undo = [delete for number in range(MANY) for delete in networks(ec2, number)]
     undo += disks(ec2)
+    (home,) = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    of_home = {"VpcId": home["VpcId"]}
+    said = {
+        "DescribeLaunchTemplateVersions": {"Versions": ["$Latest"]},
+        "DescribeStaleSecurityGroups": of_home,
+        "GetSecurityGroupsForVpc": of_home,
+    }
     for action in PAGINATORS:
         operation = api.model(api.NEWEST).operations[action]
         shape = api.model(api.NEWEST).shapes[operation.input]["members"]["MaxResults"]["shape"]
         least: int = LEAST.get(action) or api.model(api.NEWEST).shapes[shape].get("min", 5)
-        params = SAID.get(action, {})
+        params = said.get(action, {})
         whole = _rows(getattr(ec2, operation.snake)(**params))
         pages = [
             _rows(page) for page in ec2.get_paginator(operation.snake).paginate(**params, PaginationConfig={"PageSize": least})

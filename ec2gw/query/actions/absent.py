@@ -21,6 +21,7 @@ ABSENT = {
     "DescribeManagedPrefixLists": ("pl", "owner-id prefix-list-id prefix-list-name"),
     "DescribeNatGateways": ("nat", "nat-gateway-id state subnet-id vpc-id"),
     "DescribePrefixLists": ("pl", "prefix-list-id prefix-list-name"),
+    "DescribeSecurityGroupVpcAssociations": (None, "group-id group-owner-id state vpc-id vpc-owner-id"),
     "DescribeSpotPriceHistory": (
         None,
         "availability-zone availability-zone-id instance-type product-description spot-price timestamp",

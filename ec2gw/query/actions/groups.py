@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ec2gw.cloud import groups
+from ec2gw.cloud import groups, lookup
 from ec2gw.model import errors, networks
 from ec2gw.model.networks import Permission
 from ec2gw.query import describe
 from ec2gw.query.api import Call, Request, Response, action
-from ec2gw.state.networks import Rule, SecurityGroup
+from ec2gw.state.networks import Rule, SecurityGroup, Vpc
 
 # In older versions a group has only a name.
 GROUPS_HAVE_IDS = "2011-01-01"
@@ -135,6 +135,28 @@ RULES = describe.Listing(
     columns={"group-id": Rule.group_id},
     pages=(5, 1000),
 )
+FOR_VPC = describe.Listing(
+    kind="security-group",
+    record=SecurityGroup,
+    result="SecurityGroupForVpcs",
+    view=lambda call, group, tags: {
+        "Description": group.description,
+        "GroupName": group.name,
+        "OwnerId": group.account_id,
+        "GroupId": group.id,
+        "Tags": tags,
+        "PrimaryVpcId": group.vpc_id,
+    },
+    filters={
+        "description": "Description",
+        "group-id": "GroupId",
+        "group-name": "GroupName",
+        "owner-id": "OwnerId",
+        "primary-vpc-id": "PrimaryVpcId",
+    },
+    pages=(5, 1000),
+)
+STALE = describe.Catalogue("StaleSecurityGroupSet", "GroupId", {}, pages=(5, 255))
 
 
 # -- groups -------------------------------------------------------------------------------------------------------------------
@@ -144,6 +166,20 @@ RULES = describe.Listing(
 def describe_security_groups(call: Call, req: Request) -> Response:
     named = [group.id for group in groups.named(call.tx, call.account_id, req.get("GroupNames", ()))]
     return describe.answer(call, req, GROUPS, where=(SecurityGroup.id.in_(named),) if named else ())
+
+
+@action
+def get_security_groups_for_vpc(call: Call, req: Request) -> Response:
+    """Those of the VPC itself: no group is lent to another."""
+    vpc = lookup.one(call.tx, Vpc, "vpc", call.account_id, req["VpcId"])
+    return describe.answer(call, req, FOR_VPC, where=(SecurityGroup.vpc_id == vpc.id,))
+
+
+@action
+def describe_stale_security_groups(call: Call, req: Request) -> Response:
+    """None: a rule can name no group beyond its VPC, and a group that is named cannot be deleted."""
+    lookup.one(call.tx, Vpc, "vpc", call.account_id, req["VpcId"])
+    return describe.choose(req, STALE, ())
 
 
 @action
