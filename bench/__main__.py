@@ -1,7 +1,8 @@
 """`python -m bench`: how fast the gateway answers, beside moto_server and beside a handler that does nothing, in one run.
 
 Every request is signed once and sent again and again, so that the client's own work is next to nothing; all servers get the same
-bytes over one kept-alive connection at a time. Then, how the time for an answer of one size depends on how much is stored; and,
+bytes over one kept-alive connection at a time. What is asked again while nothing has changed may be answered as before, so it is
+also asked after a change each time. Then, how the time for an answer of one size depends on how much is stored; and,
 where there is libvirt, how long a real guest takes from RunInstances to its first console line, beside virsh with the same disk.
 """
 
@@ -20,7 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench import guests, servers, stored
-from bench.load import Load, measure
+from bench.load import Load, latencies, measure
 
 SIZES = (1, 100, 1000)
 STORED = (10, 1_000, 10_000, 100_000)
@@ -58,8 +59,9 @@ def _folder() -> Iterator[Path]:
 
 def _requests(folder: Path, seconds: float, progress: Progress) -> Iterator[str]:
     results: dict[str, dict[str, Load]] = {}
+    anew: dict[str, dict[str, float]] = {}
     names = ["DescribeRegions", *(f"DescribeInstances of {size}" for size in SIZES), "DescribeInstances, one by id"]
-    names += ["DescribeVolumes, a page of 100", "CreateVolume", "RunInstances"]
+    names += ["DescribeVolumes, a page of 100", "CreateVolume", "RunInstances", "RunInstances of 50"]
     with servers.all_of(folder) as running:
         task = progress.add_task("requests", total=len(names) * len(running))
         for server in running:
@@ -67,7 +69,11 @@ def _requests(folder: Path, seconds: float, progress: Progress) -> Iterator[str]
             for name in names:
                 if " of " in name and name.startswith("DescribeInstances"):
                     server.grow(int(name.split()[-1]))
-                results.setdefault(name, {})[server.name] = measure(server.port, server.request(name), seconds, server.pid)
+                request = server.request(name)
+                results.setdefault(name, {})[server.name] = measure(server.port, request, seconds, server.pid)
+                if name.startswith("Describe"):
+                    taken = latencies(server.port, request, seconds, server.changes())
+                    anew.setdefault(name, {})[server.name] = statistics.median(taken) * 1000
                 progress.advance(task)
     yield "| request | server | per second | p50 ms | p99 ms | CPU ms | throughput, times moto_server's |"
     yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
@@ -76,10 +82,16 @@ def _requests(folder: Path, seconds: float, progress: Progress) -> Iterator[str]
             ratio = load.per_second / loads["moto_server"].per_second
             times = f"{load.p50:.2f} | {load.p99:.2f} | {load.cpu:.2f}"
             yield f"| {name} | {server_name} | {load.per_second:,.1f} | {times} | {ratio:.1f} |"
+    yield ""
+    yield "| after a change of something else, p50 ms | ec2gw | moto_server | moto_server's, times ec2gw's |"
+    yield "| --- | ---: | ---: | ---: |"
+    for name, medians in anew.items():
+        ours, theirs = medians["ec2gw"], medians["moto_server"]
+        yield f"| {name} | {ours:.2f} | {theirs:.2f} | {theirs / ours:.1f} |"
 
 
 def _stored(folder: Path, seconds: float, sizes: list[int], progress: Progress) -> Iterator[str]:
-    results: dict[str, dict[int, Load]] = {}
+    results: dict[str, dict[int, float]] = {}
     memory: dict[int, float] = {}
     house = stored.House(folder)
     task = progress.add_task("stored instances", total=len(sizes))
@@ -87,15 +99,16 @@ def _stored(folder: Path, seconds: float, sizes: list[int], progress: Progress) 
         with house.serving(size) as server:
             for name in stored.REQUESTS:
                 if name != "a page of 100" or size >= 100:
-                    results.setdefault(name, {})[size] = measure(server.port, server.request(name), seconds)
+                    taken = latencies(server.port, server.request(name), seconds, server.changes)
+                    results.setdefault(name, {})[size] = statistics.median(taken) * 1000
             server.walk(stored.PAGES)
             memory[size] = house.peak_memory()
         progress.advance(task)
     yield "| DescribeInstances, p50 ms | " + " | ".join(f"{size:,} stored" for size in sizes) + " | last, times the first |"
     yield "| --- |" + " ---: |" * (len(sizes) + 1)
-    for name, loads in results.items():
-        cells = [f"{loads[size].p50:.2f}" if size in loads else "" for size in sizes]
-        first, last = loads[min(loads)].p50, loads[max(loads)].p50
+    for name, medians in results.items():
+        cells = [f"{medians[size]:.2f}" if size in medians else "" for size in sizes]
+        first, last = medians[min(medians)], medians[max(medians)]
         yield f"| {name} | " + " | ".join(cells) + f" | {last / first:.2f} |"
     cells = [f"{memory[size]:,.0f}" for size in sizes]
     yield f"| most memory, MiB | {' | '.join(cells)} | {memory[sizes[-1]] / memory[sizes[0]]:.2f} |"

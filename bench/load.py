@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import statistics
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,13 +54,20 @@ def _cpu(pid: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def latencies(port: int, request: bytes, seconds: float) -> list[float]:
-    """Seconds that each answer took, after one that is not counted. Raises AssertionError for an answer that is not 200."""
+def latencies(port: int, request: bytes, seconds: float, changes: Sequence[bytes] = ()) -> list[float]:
+    """Seconds that each answer took, after one that is not counted. Raises AssertionError for an answer that is not 200.
+
+    `changes` are requests of which one is sent, and not counted, before each: then no answer is one that was given before.
+    """
     taken: list[float] = []
+    turn = itertools.cycle(changes)
     with Client(port) as client:
         client.ask(request)
         end = time.perf_counter() + seconds
-        while (began := time.perf_counter()) < end or not taken:
+        while time.perf_counter() < end or not taken:
+            if changes:
+                client.ask(next(turn))
+            began = time.perf_counter()
             client.ask(request)
             taken.append(time.perf_counter() - began)
     return taken

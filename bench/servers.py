@@ -46,7 +46,7 @@ class Server:
             aws_access_key_id=key_id, aws_secret_access_key=secret,
             config=botocore.config.Config(retries={"max_attempts": 1}, read_timeout=300),
         )  # fmt: skip
-        self._image = ""
+        self._image = self.snapshot = ""
         self._instances: list[str] = []
 
     def prepare(self) -> None:
@@ -54,7 +54,7 @@ class Server:
         client = self._client
         volume = client.create_volume(AvailabilityZone=ZONE, Size=1)["VolumeId"]
         client.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1})
-        snapshot = client.create_snapshot(VolumeId=volume)["SnapshotId"]
+        snapshot = self.snapshot = client.create_snapshot(VolumeId=volume)["SnapshotId"]
         client.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot], WaiterConfig={"Delay": 1})
         self._image = client.register_image(
             Name="bench", Architecture="x86_64", VirtualizationType="hvm", RootDeviceName="/dev/sda1",
@@ -97,6 +97,11 @@ class Server:
         if what.strip() == "one by id":
             words = {"InstanceId.1": (self._instances or ["i-0"])[0]}
         return self.signed({"Action": action, **words})
+
+    def changes(self) -> list[bytes]:
+        """The signed bytes of requests that change something each time they follow one another, and nothing of any instance."""
+        words = {"Action": "CreateTags", "ResourceId.1": self.snapshot, "Tag.1.Key": "bench"}
+        return [self.signed({**words, "Tag.1.Value": value}) for value in ("one", "other")]
 
     def signed(self, words: dict[str, str]) -> bytes:
         """A POST of these parameters."""

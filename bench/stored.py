@@ -36,6 +36,7 @@ class House:
         self._gateway.start()
         server = servers.of_gateway(self._gateway)
         server.prepare()
+        self._snapshot = server.snapshot
         self._template = server.stopped_instance({TAG: "0", "Name": "one of many"})
         self._gateway.stop()
 
@@ -45,7 +46,9 @@ class House:
         multiply(f"sqlite:///{self._gateway.folder / 'records.db'}", self._template, count)
         self._gateway.start()
         try:
-            yield Target(servers.of_gateway(self._gateway), self._template)
+            server = servers.of_gateway(self._gateway)
+            server.snapshot = self._snapshot
+            yield Target(server, self._template)
         finally:
             self._gateway.stop()
 
@@ -61,6 +64,7 @@ class Target:
 
     def __init__(self, server: servers.Server, instance_id: str) -> None:
         self.port = server.port
+        self.changes = server.changes()
         self._server = server
         self._words = {
             REQUESTS[0]: {"InstanceId.1": instance_id},

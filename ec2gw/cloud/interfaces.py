@@ -34,6 +34,8 @@ _DEFAULTS = (
     .join_from(Subnet.__table__, Vpc.__table__, Vpc.__table__.c.id == Subnet.__table__.c.vpc_id)
     .where(Vpc.__table__.c.account_id == bindparam("account_id"), Vpc.__table__.c.is_default, Subnet.__table__.c.is_default)
 )
+_GIVEN = select(InterfaceAddress.__table__.c.address).where(InterfaceAddress.__table__.c.subnet_id == bindparam("subnet"))
+_TAKEN = _GIVEN.where(InterfaceAddress.__table__.c.address.in_(bindparam("drawn", expanding=True)))
 
 
 # -- making -------------------------------------------------------------------------------------------------------------------
@@ -207,14 +209,16 @@ def _free(tx: Transaction, subnet: Subnet, count: int, besides: Sequence[str]) -
     """So many addresses that the subnet can give, none of them `besides`."""
     if not count:
         return []
-    given = select(InterfaceAddress.address).where(InterfaceAddress.subnet_id == subnet.id)
 
     def taken(drawn: Sequence[str]) -> Iterator[str]:
         yield from besides
         for start in range(0, len(drawn), _ROWS):
-            yield from tx.db.scalars(given.where(InterfaceAddress.address.in_(drawn[start : start + _ROWS])))
+            yield from tx.db.scalars(_TAKEN, {"subnet": subnet.id, "drawn": drawn[start : start + _ROWS]})
 
-    found = networks.choose(subnet.cidr, count, taken, lambda: [*besides, *tx.db.scalars(given)], secrets.randbelow)
+    def every() -> list[str]:
+        return [*besides, *tx.db.scalars(_GIVEN, {"subnet": subnet.id})]
+
+    found = networks.choose(subnet.cidr, count, taken, every, secrets.randbelow)
     if len(found) < count:
         raise errors.LimitExceeded("subnet-full", subnet=subnet.id)
     return found

@@ -176,6 +176,12 @@ class Engine:
                 bell.wait(heap[0][0] - now if heap else None)
             return None
 
+    def _heed(self, id: str) -> None:
+        """Whoever has woken us for this record by now will have been heard: it is about to be looked at."""
+        with self._lock:
+            if self._due.get(id, float("inf")) <= time.monotonic():
+                del self._due[id]
+
     def _give_back(self, id: str, pause: float | None) -> None:
         with self._lock:
             self._busy.discard(id)
@@ -204,6 +210,7 @@ class Engine:
         """Take steps until there is none to take now. Returns in how many seconds to look again, or None for never."""
         while not self._ending.is_set():
             self._give_way()
+            self._heed(id)
             with self._database.read() as tx:
                 seen = observe.look(tx, id)
                 now = tx.now

@@ -38,12 +38,12 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Mea
         with house.serving(count) as target:
             page = target.request("a page of 1000")
             for name in SAME_SIZED:
-                noted.medians[name] = statistics.median(load.latencies(target.port, target.request(name), 0.5))
+                noted.medians[name] = statistics.median(load.latencies(target.port, target.request(name), 0.5, target.changes))
             with load.Client(target.port) as client:
                 began = time.perf_counter()
                 client.ask(page)
                 noted.first = time.perf_counter() - began
-            noted.later = statistics.median(load.latencies(target.port, page, 0.5))
+            noted.later = statistics.median(load.latencies(target.port, page, 0.5, target.changes))
             noted.listed = target.walk(MANY)
             noted.memory = house.peak_memory()
     yield found
