@@ -29,6 +29,8 @@ NEVER = {"PasswordDataAvailable": "guests that encrypt a password are Windows"} 
     (
         "CustomerGatewayAvailable",
         "NatGatewayAvailable",
+        "SecurityGroupVpcAssociationAssociated",
+        "SecurityGroupVpcAssociationDisassociated",
         "VpcPeeringConnectionExists",
         "VpnConnectionAvailable",
         "VpnConnectionDeleted",
