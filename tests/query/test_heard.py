@@ -194,6 +194,10 @@ def merged(one: Any, other: Any) -> Any:
     return other
 
 
+# Words that ask for nothing, of one member or another.
+HARMLESS = {word for rows in unserved.UNSERVED.values() for harmless, _ in rows.values() for word in harmless}
+
+
 def value(action: str, shape: str, path: Path, own: dict[str, str]) -> Any:
     """A value of this shape that says the member at the path below it, or what it cannot do without."""
     row = MODEL.shapes[shape]
@@ -210,7 +214,8 @@ def value(action: str, shape: str, path: Path, own: dict[str, str]) -> Any:
                 said[name] = ([own[kind]] if many else own[kind]) if kind else value(action, below, rest, own)
             return said
         case "string":
-            return row.get("enum", ["word"])[0]
+            words = row.get("enum", ["word"])
+            return next((word for word in words if word not in HARMLESS), words[0])
         case "timestamp":
             return datetime.datetime(2031, 1, 1, tzinfo=datetime.UTC)
         case kind:
@@ -344,6 +349,27 @@ def test_every_member_of_a_template_is_looked_at_when_instances_are_launched(
         if not is_heard("RunInstances", seen, notes, outcome):
             unheard[".".join(path)] = outcome
     assert not unheard, unheard
+
+
+UNSERVED = [(action, row) for action, rows in unserved.UNSERVED.items() for row in rows if row != "InstanceRequirements"]
+
+
+@pytest.mark.parametrize(("action", "row"), UNSERVED)
+def test_what_nobody_can_have_is_refused(scene: Scene, action: str, row: str) -> None:
+    shape = MODEL.operations[action].input
+    path = next(path for path in paths(shape) if ".".join(path[: row.count(".") + 1]) == row)
+    outcome = scene.run(action, asked(action, shape, path, scene.own, request(action, scene.own)))
+    code, _, message = outcome.partition(": ")
+    assert (code in ("UnsupportedOperation", "Unsupported") and message) or code == OTHERWISE.get(row), outcome
+
+
+OTHERWISE = {
+    "CapacityReservationSpecification.CapacityReservationPreference": "ReservationCapacityExceeded",
+    "CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId": "InvalidCapacityReservationId.NotFound",
+    "HibernationOptions.Configured": "UnsupportedHibernationConfiguration",
+    "IamInstanceProfile.Arn": "InvalidParameterValue",
+    "IamInstanceProfile.Name": "InvalidParameterValue",
+}
 
 
 def test_a_member_that_is_passed_over_is_found() -> None:

@@ -391,6 +391,12 @@ INSTANCES: list[Row] = [
         COMBINATION,
         "The parameter instancesSet cannot be used with the parameter maxResults",
     ),
+    (
+        "impaired by nothing known",
+        lambda s: s.ec2.report_instance_status(Instances=[s.running], Status="impaired", ReasonCodes=["bad-luck"]),
+        VALUE,
+        ".*bad-luck.*",
+    ),
     ("monitoring what has ended", lambda s: s.ec2.monitor_instances(InstanceIds=[s.ended]), "InvalidState", ".*"),
     (
         "no such attribute",
@@ -722,6 +728,21 @@ IMAGES: list[Row] = [
         "'volume' is not a valid taggable.*",
     ),
     (
+        "a copy in ten minutes",
+        lambda s: s.ec2.copy_image(
+            Name="c", SourceRegion="us-east-1", SourceImageId=s.image, SnapshotCopyCompletionDurationMinutes=10
+        ),
+        VALUE,
+        ".*snapshotCopyCompletionDurationMinutes.*",
+    ),
+    ("of somebody's product", lambda s: register(s, BillingProducts=["bp-1"]), "UnsupportedOperation", ".*billingProducts.*"),
+    (
+        "another's products",
+        lambda s: s.ec2.modify_image_attribute(ImageId=s.image, ProductCodes=["p"]),
+        COMBINATION,
+        ".*",
+    ),
+    (
         "from another region",
         lambda s: s.ec2.copy_image(Name="abc", SourceImageId=s.image, SourceRegion="mars-1"),
         "InvalidRegion|InvalidParameterValue",
@@ -770,6 +791,12 @@ SNAPSHOTS: list[Row] = [
         lambda s: s.ec2.copy_snapshot(SourceRegion="mars-1", SourceSnapshotId=s.cut),
         "InvalidRegion|InvalidParameterValue",
         ".*",
+    ),
+    (
+        "a copy in ten minutes",
+        lambda s: s.ec2.copy_snapshot(SourceRegion="us-east-1", SourceSnapshotId=s.cut, CompletionDurationMinutes=10),
+        VALUE,
+        ".*completionDurationMinutes.*",
     ),
     (
         "of all but the root by its id",
