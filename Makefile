@@ -14,7 +14,8 @@ PYTHON := $(CURDIR)/.venv/bin/python
 IMAGE := build/guest/guest.img
 # What the lane on real LVM runs. The rest does not touch a volume store, or runs on both kinds of file store on the host.
 LVM_LANE := tests/backend/test_stores.py tests/backend/test_lvm.py tests/backend/test_killed.py \
-  tests/crash/test_real_machines.py tests/stories/test_boot_from_volume.py tests/stories/test_modify_volume.py
+  tests/crash/test_real_machines.py tests/stories/test_boot_from_volume.py tests/stories/test_modify_volume.py \
+  tests/conformance/test_suite.py::test_nothing_differs
 ROOM := tests/lane/lvm.sh -s -t 2400
 
 .PHONY: help demo test test-host test-lvm check bench guest docs lifecycle coverage conformance schema packages clean

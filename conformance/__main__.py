@@ -42,6 +42,7 @@ class Asked:
 )
 @click.option("--snapshot", metavar="SNAP", help="a snapshot that boots, for launches; otherwise one of an empty volume is made")
 @click.option("--guest", metavar="SNAP", help="a snapshot of the image of guest/, to look at disks from inside")
+@click.option("--blocks", metavar="URL", help="where the EBS direct APIs are, if elsewhere than the endpoint")
 @click.option("--instance-type", default="m1.small")
 @click.option("--patience", default=60.0, help="seconds that a state may take")
 @click.option("--jobs", default=3, help="stories told at the same time")
@@ -64,6 +65,7 @@ def main(
     only: tuple[str, ...],
     snapshot: str | None,
     guest: str | None,
+    blocks: str | None,
     instance_type: str,
     patience: float,
     jobs: int,
@@ -89,7 +91,7 @@ def main(
         return
     key = _key(access_key, secret_key, credentials, profile)
     second = _key(None, None, credentials, second_profile) if second_profile else None
-    target = Target(endpoint, key, region, second, snapshot, guest, patience, instance_type)
+    target = Target(endpoint, key, region, second, snapshot, guest, patience, instance_type, blocks)
     asked = Asked(names, jobs, console, verbose)
     reports = [_tell(target, asked)]
     if compare:

@@ -10,7 +10,7 @@ import botocore.config
 import botocore.exceptions
 import botocore.parsers
 
-from conformance.story import Key, Made, Story, Target
+from conformance.story import Key, Made, Story, Target, Unsupported
 
 # What a client raises for a refusal, or for an answer it cannot make sense of.
 UNREADABLE = (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError)
@@ -18,17 +18,7 @@ UNREADABLE = (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError
 
 def ec2(target: Target, made: Made | None = None, key: Key | None = None, *, checked: bool = True) -> Any:
     """A boto3 client. Unchecked, it sends what it is given, wrong or not. It never retries: the first answer is the answer."""
-    key = key or target.key
-    client = boto3.session.Session().client(
-        "ec2",
-        endpoint_url=target.url,
-        region_name=target.region,
-        aws_access_key_id=key.id,
-        aws_secret_access_key=key.secret,
-        config=botocore.config.Config(
-            retries={"total_max_attempts": 1}, parameter_validation=checked, connect_timeout=10, read_timeout=90
-        ),
-    )
+    client = _client("ec2", target.url, target, key or target.key, checked)
     if made is not None:
 
         def note(parsed: dict[str, Any], model: Any, **_: object) -> None:
@@ -39,6 +29,33 @@ def ec2(target: Target, made: Made | None = None, key: Key | None = None, *, che
 
         client.meta.events.register("after-call.ec2", note)
         client.meta.events.register("provide-client-params.ec2.TerminateInstances", note_what_stays)
+    return client
+
+
+def _client(service: str, url: str, target: Target, key: Key, checked: bool) -> Any:
+    return boto3.session.Session().client(
+        service,
+        endpoint_url=url,
+        region_name=target.region,
+        aws_access_key_id=key.id,
+        aws_secret_access_key=key.secret,
+        config=botocore.config.Config(
+            retries={"total_max_attempts": 1}, parameter_validation=checked, connect_timeout=10, read_timeout=90
+        ),
+    )
+
+
+def blocks(told: Story) -> Any:
+    """A boto3 client of the EBS direct APIs. A refusal that is not in their form raises Unsupported: nobody there knows them."""
+    client = _client("ebs", told.target.blocks or told.target.url, told.target, told.target.key, True)
+
+    def note(parsed: dict[str, Any], model: Any, **_: object) -> None:
+        code = str(parsed.get("Error", {}).get("Code", ""))
+        if code.isdigit() and code < "500":  # botocore's word for an error without a name is its status
+            raise Unsupported(f"{model.name} is answered with {code}, and not by the EBS direct APIs")
+        told.made.note(model.name, texts(parsed))
+
+    client.meta.events.register("after-call.ebs", note)
     return client
 
 

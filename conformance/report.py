@@ -21,16 +21,21 @@ td.detail{color:#555;max-width:60em;overflow-wrap:anywhere}"""
 def _sum(result: Result | None) -> str:
     """One story in few words: 12 ok, 3 unsupported."""
     if result is None:
-        return ""
+        return "not told"
     if result.skipped:
         return f"not tried: {result.skipped}"
     return ", ".join(f"{result.count(verdict)} {verdict}" for verdict in Verdict if result.count(verdict))
 
 
-def _rows(reports: Sequence[Report]) -> Iterator[tuple[str, list[Result]]]:
-    """Each story with its results, one an endpoint."""
-    for results in zip(*(report.results for report in reports), strict=True):
-        yield results[0].name, list(results)
+def _verdict(result: Result | None) -> Verdict:
+    return result.verdict if result else Verdict.NOT_TRIED
+
+
+def _rows(reports: Sequence[Report]) -> Iterator[tuple[str, list[Result | None]]]:
+    """Each story with its results, one an endpoint; none where it was not told."""
+    told = [{result.name: result for result in report.results} for report in reports]
+    for name in dict.fromkeys(name for results in told for name in results):
+        yield name, [results.get(name) for results in told]
 
 
 def table(reports: Sequence[Report]) -> rich.table.Table:
@@ -40,7 +45,7 @@ def table(reports: Sequence[Report]) -> rich.table.Table:
     for column, report in zip(shown.columns[1:], reports, strict=True):
         column.footer = ", ".join(f"{number} {verdict}" for verdict, number in report.totals.items() if number)
     for name, results in _rows(reports):
-        shown.add_row(name, *(f"[{_COLOURS[result.verdict]}]{_sum(result)}[/]" for result in results))
+        shown.add_row(name, *(f"[{_COLOURS[_verdict(result)]}]{_sum(result)}[/]" for result in results))
     return shown
 
 
@@ -72,6 +77,27 @@ def as_json(reports: Sequence[Report]) -> str:
     )
 
 
+def from_json(text: str) -> list[Report]:
+    """What `as_json` wrote."""
+    return [
+        Report(
+            row["endpoint"],
+            tuple(
+                Result(
+                    story["name"],
+                    tuple(Step(**{**step, "verdict": Verdict(step["verdict"])}) for step in story["steps"]),
+                    sum(step["seconds"] for step in story["steps"]),
+                    story["skipped"],
+                )
+                for story in row["stories"]
+            ),
+            row["seconds"],
+            row["totals"],
+        )
+        for row in json.loads(text)
+    ]
+
+
 def as_markdown(reports: Sequence[Report]) -> str:
     """Story × endpoint as a table, the totals last."""
     lines = ["| story | " + " | ".join(report.url for report in reports) + " |", "| --- |" + " --- |" * len(reports)]
@@ -94,11 +120,11 @@ def as_html(reports: Sequence[Report]) -> str:
     )
 
 
-def _story_html(name: str, results: list[Result]) -> str:
-    sums = "".join(f'<td class="{_class(result.verdict)}">{html.escape(_sum(result))}</td>' for result in results)
+def _story_html(name: str, results: list[Result | None]) -> str:
+    sums = "".join(f'<td class="{_class(_verdict(result))}">{html.escape(_sum(result))}</td>' for result in results)
     steps: dict[str, list[Step | None]] = {}
     for number, result in enumerate(results):
-        for step in result.steps:
+        for step in result.steps if result else ():
             steps.setdefault(step.name, [None] * len(results))[number] = step
     rows = "".join(
         f"<tr><td>{html.escape(step_name)}</td>" + "".join(_step_html(step) for step in row) + "</tr>"

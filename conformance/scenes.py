@@ -60,12 +60,17 @@ def new_volume(told: Story, ec2: Any, **params: Any) -> str:
 def new_snapshot(told: Story, ec2: Any, volume: str, **params: Any) -> str:
     """A new snapshot of a volume, completed."""
     snapshot = str(ec2.create_snapshot(VolumeId=volume, **params)["SnapshotId"])
+    completed(told, ec2, snapshot)
+    return snapshot
+
+
+def completed(told: Story, ec2: Any, snapshot: str) -> None:
+    """Wait until a snapshot is whole."""
     told.until(
         f"{snapshot} completed",
         lambda: ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"][0]["State"],
         lambda state: state == "completed",
     )
-    return snapshot
 
 
 def root_snapshot(told: Story, ec2: Any) -> str:

@@ -70,7 +70,7 @@ class Target:
 
     `second` is a key of another account; `snapshot` holds a bootable disk, and `guest` one whose system tells of its disks on the
     console as that of guest/ does; `patience` is how long a state may take, in seconds; `zones` are found out before the first
-    story.
+    story. `blocks` is where the EBS direct APIs are, unless at the same URL.
     """
 
     url: str
@@ -81,6 +81,7 @@ class Target:
     guest: str | None = None
     patience: float = 60.0
     instance_type: str = "m1.small"
+    blocks: str | None = None
     zones: tuple[str, ...] = ()
 
 
@@ -104,6 +105,7 @@ class Made:
         "CreateSnapshot": ("snapshotId", "snap-"),
         "CreateSnapshots": ("snapshotId", "snap-"),
         "CopySnapshot": ("snapshotId", "snap-"),
+        "StartSnapshot": ("snapshotId", "snap-"),
         "RegisterImage": ("imageId", "ami-"),
         "CreateImage": ("imageId", "ami-"),
         "CopyImage": ("imageId", "ami-"),

@@ -7,6 +7,7 @@ stop keeps all, C6 start keeps all, C7 termination obeys each flag.
 from __future__ import annotations
 
 import functools
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,7 @@ class Row:
     asked: list[scenes.Mapping]
     disks: dict[str, Disk]
     attach: bool = False
+    rest: int = 0  # seconds that it lies stopped
     terminate_stopped: bool = False
 
 
@@ -90,6 +92,7 @@ ROWS = {
         [ebs("/dev/sdc", SnapshotId=B, DeleteOnTermination=False)],
         {ROOT: Disk(1, True, A), "/dev/sdc": Disk(1, False, B)},
         attach=True,
+        rest=20,
     ),
     "13 terminated while stopped": Row(
         _IMAGE_1,
@@ -154,6 +157,12 @@ def _tell(told: Story, row: Row) -> None:
         ec2.stop_instances(InstanceIds=[it.instance])
         scenes.reach(told, ec2, it.instance, "stopped")
         _check_disks(told, ec2, row)
+    if row.rest:
+        with told.step(f"for {row.rest} s it stays stopped, and everything attached"):
+            for _ in range(row.rest):
+                time.sleep(1)
+                told.same("the state", scenes.state(ec2, it.instance), "stopped")
+                _check_disks(told, ec2, row)
     if row.attach:
         with told.step("the volume attached later leaves and returns while stopped"):
             ec2.detach_volume(VolumeId=it.later)

@@ -24,6 +24,7 @@ OLD_ERRORS, BOTO2_REST, NO_DEVICE = (
     "boto3 checklist 7 devices taken away at launch",
 )
 IDS, LISTS, CHECKLIST, TAGS = "boto3 refusals ids", "boto3 pages and waiters", "boto3 checklist 2 root kept", "boto3 tags"
+CONTENT = "boto3 content"
 
 
 def answer(action: str, pattern: str, new: str) -> Callable[[Passed], Passed]:
@@ -89,6 +90,7 @@ MUTATIONS = {
     "lost page token": Mutation((LISTS,), answer("DescribeVolumes", r"<nextToken>.*?</nextToken>", "")),
     "swallowed DeleteOnTermination": Mutation((CHECKLIST,), break_request=swallow("RegisterImage", ".*DeleteOnTermination")),
     "swallowed NoDevice": Mutation((NO_DEVICE,), break_request=swallow("RunInstances", r"BlockDeviceMapping\..*")),
+    "swallowed SnapshotId": Mutation((CONTENT,), break_request=swallow("CreateVolume", "SnapshotId")),
     "swallowed VolumeType": Mutation((VOLUMES,), break_request=swallow("CreateVolume", "VolumeType")),
     "swallowed ClientToken": Mutation((VOLUMES, INSTANCES), break_request=swallow(".*", "ClientToken")),
     "swallowed Filter": Mutation((LISTS, SNAPSHOTS), break_request=swallow("Describe(Volumes|Snapshots)", r"Filter\..*")),
@@ -109,8 +111,8 @@ def proxy(endpoint: Target) -> Iterator[Between]:
 
 @pytest.fixture(scope="module")
 def behind(endpoint: Target, proxy: Between) -> Target:
-    """The endpoint as seen through the proxy."""
-    return dataclasses.replace(endpoint, url=proxy.url)
+    """The endpoint as seen through the proxy, which knows no EBS direct APIs."""
+    return dataclasses.replace(endpoint, url=proxy.url, blocks=endpoint.url)
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,14 @@ from pathlib import Path
 import botocore.exceptions
 import pytest
 
-from conformance import clients, replay, run, scenes, traffic
+from conformance import clients, replay, report, run, scenes, traffic
 from conformance.story import TELLERS, Key, Made, Step, Story, Target, Verdict
 from conformance.tidy import tidy
 from tests import gateway
 from tests.conformance import alike
-from tests.conformance.conftest import TARGETS, serving
+from tests.conformance.conftest import JOBS, TARGETS, names, serving
 
-# On LVM, where a boot takes long, the stories of booting.
-BOOTING = ("boto3 guest checks", "boto3 checklist 3*", "boto3 checklist 8*", "boto 2.49 boot*", "replay boto3*ebs-boot")
-JOBS = {"simulated": 4, "libvirt": 6, "lvm": 2}  # stories at a time; the machine of the LVM lane has 3 GiB for all guests
-NAMES = run.chosen(BOOTING if TARGETS == ("lvm",) else ())
+NAMES = names(TARGETS[0])
 # What may stay untold, and why: a word of the reason.
 UNTOLD = {"euca2ools": "is not on this machine", "Terraform": "erraform", "boto3 guest checks": "no snapshot of the guest image"}
 
@@ -35,10 +32,10 @@ def told(request: pytest.FixtureRequest) -> Iterator[tuple[str, dict[str, run.Re
     """A target's name, and all stories as told to it, several at a time: most of them wait."""
     with serving(request.param) as (_, target):
         before = everything(target)
-        report = run.run(NAMES, target, jobs=JOBS[request.param])
+        results = run.run(NAMES, target, jobs=JOBS[request.param]).results
         # A volume on its way out is shown until it is gone.
         gateway.until(lambda: not everything(target) - before, 30, "all to go", lambda: everything(target) - before)
-        TOLD[request.param] = {result.name: result for result in report.results}
+        TOLD[request.param] = {result.name: result for result in results}
         yield request.param, TOLD[request.param]
 
 
@@ -165,6 +162,11 @@ def test_command(endpoint: Target, tmp_path: Path) -> None:
     assert [step["verdict"] for step in first["stories"][0]["steps"]] == ["ok"] * 6
     assert "| boto3 tags | 6 ok | 6 ok |" in files["markdown"].read_text()
     assert "leaves nothing behind" in files["html"].read_text()
+    read = report.from_json(files["json"].read_text())
+    assert report.as_markdown(read) == files["markdown"].read_text()
+    nothing = dataclasses.replace(read[1], results=(), totals={})
+    assert "| boto3 tags | 6 ok | not told |" in report.as_markdown([read[0], nothing])
+    assert "not told" in report.as_html([read[0], nothing])
 
 
 def test_exit_codes(endpoint: Target) -> None:
