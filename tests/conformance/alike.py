@@ -25,6 +25,7 @@ _CHANGING = (
     (re.compile(r"\b[0-9a-f]{2}(?::[0-9a-f]{2}){5,}"), "octets"),
     (re.compile(r"\b\d{12}\b"), "an account"),
     (re.compile(r"(?<=-)[0-9a-f]{5,6}\b|\b[0-9a-f]{12}\b"), "a mark"),
+    (re.compile(r"\b\d+(?= more running instance)"), "what other stories leave of a quota"),
 )
 _OPAQUE = ("keyMaterial", "nextToken", "requestId", "output", "imageData", "RequestID")
 _UNORDERED = ("groupSet", "deleteSnapshotResultSet")
