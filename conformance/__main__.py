@@ -93,10 +93,17 @@ def main(
     second = _key(None, None, credentials, second_profile) if second_profile else None
     target = Target(endpoint, key, region, second, snapshot, guest, patience, instance_type, blocks)
     asked = Asked(names, jobs, console, verbose)
-    reports = [_tell(target, asked)]
+    targets = [target]
     if compare:
         other = Key(compare_access_key, compare_secret_key) if compare_access_key and compare_secret_key else key
-        reports.append(_tell(Target(compare, other, region, patience=patience, instance_type=instance_type), asked))
+        targets.append(Target(compare, other, region, patience=patience, instance_type=instance_type))
+    for each in targets:  # before minutes go into the first
+        try:
+            run.found_out(each)
+        except Exception as error:
+            console.print(f"{each.url} cannot be spoken to: {error}", style="red", markup=False)
+            sys.exit(2)
+    reports = [_tell(each, asked) for each in targets]
     rich.console.Console().print(report.table(reports))
     for path, write in ((json_file, report.as_json), (html_file, report.as_html), (markdown_file, report.as_markdown)):
         if path is not None:
@@ -137,11 +144,7 @@ def _tell(target: Target, asked: Asked) -> run.Report:
         def done(_: run.Result) -> None:
             bar.advance(task)
 
-        try:
-            return run.run(asked.names, target, asked.jobs, listen, done)
-        except Exception as error:
-            console.print(f"{target.url} cannot be spoken to: {error}", style="red", markup=False)
-            sys.exit(2)
+        return run.run(asked.names, target, asked.jobs, listen, done)
 
 
 if __name__ == "__main__":

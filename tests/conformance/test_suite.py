@@ -172,7 +172,9 @@ def test_command(endpoint: Target, tmp_path: Path) -> None:
 def test_exit_codes(endpoint: Target) -> None:
     wrong = dataclasses.replace(endpoint, key=dataclasses.replace(endpoint.key, secret="wrong"))
     assert _command(wrong, endpoint.url, "--only", "boto3 tags").returncode == 2
-    assert _command(endpoint, f"http://127.0.0.1:{gateway.free_port()}", "--only", "boto3 tags").returncode == 2
+    nobody = f"http://127.0.0.1:{gateway.free_port()}"
+    assert _command(endpoint, nobody, "--only", "boto3 tags").returncode == 2
+    assert _command(endpoint, endpoint.url, "--only", "boto3 tags", "--compare", nobody).returncode == 2
     assert _command(endpoint, endpoint.url, "--only", "no such story").returncode == 2
     # A type that is not offered here: the launch differs.
     assert _command(endpoint, endpoint.url, "--only", "boto3 checklist 1*", "--instance-type", "z9.huge").returncode == 1
