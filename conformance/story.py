@@ -49,11 +49,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Heard:
-    """An answer as it came in a step; of an action that is asked again and again, the last."""
+    """An answer as it came in a step."""
 
     step: str
     action: str
     body: bytes
+
+
+def hear(heard: list[Heard], step: str, action: str, body: bytes) -> None:
+    """Note an answer; of an action that is asked again and again in a step, only the last."""
+    if heard and (heard[-1].step, heard[-1].action) == (step, action):
+        heard.pop()
+    heard.append(Heard(step, action, body))
 
 
 @dataclass(frozen=True)
@@ -196,9 +203,7 @@ class Story:
 
     def hear(self, action: str, body: bytes) -> None:
         """Note an answer of the step that is taken."""
-        if self.heard and (self.heard[-1].step, self.heard[-1].action) == (self._step, action):
-            self.heard.pop()
-        self.heard.append(Heard(self._step, action, body))
+        hear(self.heard, self._step, action, body)
 
     def complain(self, text: str) -> None:
         """Say what differs, and go on."""

@@ -11,8 +11,18 @@ from typing import Any
 
 import pytest
 
+from conformance.story import Heard, hear
 from tests import gateway
+from tests.conformance.alike import Pair
 
+# What each story was answered on the target where it was told first.
+TOLD: dict[str, list[Heard]] = {}
+# Stories that go another way every time, and why.
+BY_CHANCE = {
+    "test_a_crowd_of_clients_leaves_the_records_true": "who of the crowd comes first",
+    "test_every_paginator_finds_everything_once": "which of the disks come first",
+    "test_the_guest_boots_as_if_for_the_first_time": "how often two things are asked in turn",
+}
 TARGETS = ("lvm",) if "EC2GW_LVM" in os.environ else ("simulated", "libvirt")
 
 
@@ -36,8 +46,21 @@ def target(request: pytest.FixtureRequest) -> Iterator[gateway.Gateway]:
 
 
 @pytest.fixture
-def ec2(target: gateway.Gateway) -> Any:
-    return target.client()
+def ec2(target: gateway.Gateway, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A client. What it was answered is, when the story ends, compared with what it was on the target before."""
+    client = target.client()
+    heard: list[Heard] = []
+
+    def note(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
+        if operation_model.name != "GetConsoleScreenshot":  # a simulated machine has no screen
+            hear(heard, "", operation_model.name, response_dict["body"])
+
+    client.meta.events.register("before-parse.ec2", note)
+    yield client
+    story = str(request.node.name.partition("[")[0])
+    before = TOLD.setdefault(story, heard)
+    if story not in BY_CHANCE:
+        assert list(Pair().differences(before, heard)) == []
 
 
 @pytest.fixture
@@ -48,9 +71,10 @@ def guest(ec2: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def tidy(ec2: Any) -> Iterator[None]:
+def tidy(target: gateway.Gateway) -> Iterator[None]:
     """Whatever a story leaves, even when it fails, is gone before the next."""
     yield
+    ec2 = target.client()
     instances = [row for part in ec2.describe_instances()["Reservations"] for row in part["Instances"]]
     alive = [row["InstanceId"] for row in instances if row["State"]["Name"] != "terminated"]
     if alive:
