@@ -19,8 +19,9 @@ import pytest
 
 from tests.ebs.house import House
 from tests.gateway import ROOT
-from tests.query.face import Face, Key
+from tests.query.face import Face
 from tests.query.test_instances import bring, make_image
+from tests.served import Key
 
 PAGE = (ROOT / "README.md").read_text()
 URL = "http://127.0.0.1:8773/"

@@ -48,7 +48,7 @@ def changes(house: House, first: str, second: str, **more: Any) -> dict[int, tup
 
 
 def test_a_snapshot_is_written_block_by_block_and_volumes_are_made_of_it(either: House) -> None:
-    ebs, ec2 = either.client(), either.client("ec2")
+    ebs, ec2 = either.client(), either.client(service="ec2")
     tags = [{"Key": "suite", "Value": "blocks"}]
     started = ebs.start_snapshot(VolumeSize=1, Description="mine", Tags=tags)
     snapshot = started["SnapshotId"]
@@ -115,14 +115,14 @@ def test_what_is_written_lies_over_the_parent(either: House) -> None:
     small = invalid("The volume size 1 is smaller than the parent snapshot's, 2.", "INVALID_VOLUME_SIZE")
     assert refusal(ebs.start_snapshot, VolumeSize=1, ParentSnapshotId=child) == small
 
-    either.client("ec2").delete_snapshot(SnapshotId=root)  # the children have all they need
+    either.client(service="ec2").delete_snapshot(SnapshotId=root)  # the children have all they need
     assert either.read(child) == {0: ZERO, 3: A, 5: C, 7: B}
     assert changes(either, child, sibling).keys() == {0, 3, 5}
     assert refusal(ebs.list_snapshot_blocks, SnapshotId=root) == absent(root)
 
 
 def test_a_parent_that_is_deleted_lasts_until_its_child_is_made(either: House) -> None:
-    ebs, ec2 = either.client(), either.client("ec2")
+    ebs, ec2 = either.client(), either.client(service="ec2")
     root = either.upload({0: A})
     child = ebs.start_snapshot(VolumeSize=1, ParentSnapshotId=root)["SnapshotId"]
     ec2.delete_snapshot(SnapshotId=root)
@@ -136,7 +136,7 @@ def test_a_parent_that_is_deleted_lasts_until_its_child_is_made(either: House) -
 
 
 def test_snapshots_of_volumes_are_read_and_compared(either: House) -> None:
-    ebs, ec2 = either.client(), either.client("ec2")
+    ebs, ec2 = either.client(), either.client(service="ec2")
     base = either.upload({0: A, 9: B})
     volume = ec2.create_volume(SnapshotId=base, AvailabilityZone="us-east-1a")["VolumeId"]
     ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1})
@@ -231,7 +231,7 @@ def test_a_block_token_opens_its_block_alone_and_not_for_ever(house: House, ebs:
         bad(old[0][:place] + ("A" if old[0][place] != "A" else "B") + old[0][place + 1 :])
     with house.database.write() as tx:
         tx.db.add(records.Permission(resource_id=snapshot, grantee=house.second.account_id))
-    bad(old[0], ebs=house.client(key=house.second))
+    bad(old[0], ebs=house.client(house.second))
     house.later(days=6)
     bad(old[0])
     assert house.read(snapshot) == {0: A, 3: B}
@@ -241,7 +241,7 @@ def test_a_block_token_opens_its_block_alone_and_not_for_ever(house: House, ebs:
 
 
 def test_accounts_see_what_is_theirs_or_shared(house: House, ebs: Any) -> None:
-    other, ec2 = house.client(key=house.second), house.client("ec2")
+    other, ec2 = house.client(house.second), house.client(service="ec2")
     snapshot, pending = house.upload({0: A}), ebs.start_snapshot(VolumeSize=1)["SnapshotId"]
     (row,) = ebs.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"]
     wish = {"DataLength": BLOCK, "Checksum": checksum(A), "ChecksumAlgorithm": "SHA256", "BlockIndex": 1, "BlockData": A}
@@ -276,7 +276,7 @@ def test_a_client_token_starts_one_snapshot(house: House, ebs: Any) -> None:
     house.settled(first["SnapshotId"])
     again = ebs.start_snapshot(**wish)  # as it was answered then, as on AWS
     assert {**again, "ResponseMetadata": None} == {**first, "ResponseMetadata": None}
-    assert house.client(key=house.second).start_snapshot(**wish)["SnapshotId"] != first["SnapshotId"]
+    assert house.client(house.second).start_snapshot(**wish)["SnapshotId"] != first["SnapshotId"]
 
 
 def test_many_at_once_write_one_block(house: House, ebs: Any) -> None:
@@ -301,7 +301,7 @@ def test_an_account_has_so_many_uploads_at_a_time(house: House, ebs: Any, monkey
         ebs.start_snapshot(VolumeSize=1)
     said = "You have reached the limit for concurrent pending snapshots."
     assert refusal(ebs.start_snapshot, VolumeSize=1) == ("ConcurrentLimitExceededException", None, said, 400)
-    assert house.client(key=house.second).start_snapshot(VolumeSize=1)["Status"] == "pending"
+    assert house.client(house.second).start_snapshot(VolumeSize=1)["Status"] == "pending"
 
 
 # -- how uploads end -----------------------------------------------------------------------------------------------------------
@@ -356,7 +356,7 @@ def ended(house: House, snapshot: str, message: str) -> None:
     assert refusal(house.put, snapshot=snapshot, number=0, data=A) == absent(snapshot)
     assert refusal(ebs.start_snapshot, VolumeSize=1, ParentSnapshotId=snapshot) == absent(snapshot)
     assert ebs.complete_snapshot(SnapshotId=snapshot, ChangedBlocksCount=0)["Status"] == "error"
-    house.client("ec2").delete_snapshot(SnapshotId=snapshot)
+    house.client(service="ec2").delete_snapshot(SnapshotId=snapshot)
     house.wake(snapshot)
     with house.database.read() as tx:
         assert not tx.db.query(records.Snapshot).filter_by(id=snapshot).all()
@@ -367,7 +367,7 @@ def ended(house: House, snapshot: str, message: str) -> None:
 def test_an_upload_is_deleted_on_the_way(house: House, ebs: Any) -> None:
     snapshot = ebs.start_snapshot(VolumeSize=1)["SnapshotId"]
     house.put(snapshot, 0, A)
-    house.client("ec2").delete_snapshot(SnapshotId=snapshot)
+    house.client(service="ec2").delete_snapshot(SnapshotId=snapshot)
     house.wake(snapshot)
     assert house.staging.snapshots() == set()
     assert refusal(house.put, snapshot=snapshot, number=0, data=A) == absent(snapshot)
@@ -415,7 +415,7 @@ def test_a_host_that_hangs_holds_up_nobody_for_ever(house: House, ebs: Any, monk
                 job.result() for job in [crowd.submit(refusal, ebs.list_snapshot_blocks, SnapshotId=snapshot) for _ in range(6)]
             ]
         assert sorted(set(said)) == sorted({late, busy})
-        assert house.client("ec2").describe_snapshots(SnapshotIds=[snapshot])["Snapshots"]
+        assert house.client(service="ec2").describe_snapshots(SnapshotIds=[snapshot])["Snapshots"]
         release.set()
     deadline = time.monotonic() + 10
     monkeypatch.setattr(server, "PATIENCE", 10)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.ebs.house import BLOCK, House, block, checksum
 from tests.ebs.test_errors import refusal
-from tests.query.face import Key
+from tests.served import Key
 
 A = block("a")
 WRONG = (
@@ -25,7 +25,7 @@ WRONG = (
 def test_a_wrong_secret_and_an_unknown_key_look_the_same(house: House) -> None:
     first = house.first
     for key in (Key(first.account_id, first.id, first.secret[::-1]), Key(first.account_id, "AKIANOBODY", first.secret)):
-        said = refusal(house.client(key=key).start_snapshot, VolumeSize=1)
+        said = refusal(house.client(key).start_snapshot, VolumeSize=1)
         assert said == ("InvalidSignatureException", None, WRONG, 403)
 
 

@@ -13,8 +13,9 @@ from botocore.exceptions import ClientError
 from ec2gw.cloud import images, snapshots
 from ec2gw.model import bdm
 from ec2gw.query import api, wire
-from tests.query.face import ZONES, Face, Key
+from tests.query.face import ZONES, Face
 from tests.query.test_instances import bring, make_image, run
+from tests.served import Key
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Between the wire and the dicts of a boto3 caller: `reading` what is asked, `writing` what is answered. Pure; knows no action."""
+"""Between the wire and the dicts of a boto3 caller: `reading` what is asked, `writing` what is answered."""
 
 from __future__ import annotations
 
