@@ -49,6 +49,7 @@ setup(
             "pillow>=10",
             "pytest>=8.1",
             "pytest-timeout>=2.3",
+            "six>=1.16",
             "time-machine>=2.14",
             *POSTGRES,
         ],

@@ -5,12 +5,13 @@ from __future__ import annotations
 import urllib.parse
 from typing import Any
 
-from conformance import scenes
+from conformance import old_boto, scenes
 from conformance.story import NotTried, Story, Target, code_of, story
 
 
 def _connect(target: Target) -> Any:
-    """An EC2Connection. Raises NotTried where boto is not installed, or cannot be imported: it ends with Python 3.11."""
+    """An EC2Connection. Raises NotTried where boto is not installed, or cannot be imported."""
+    old_boto.make_loadable()
     try:
         from boto.ec2.connection import EC2Connection
         from boto.ec2.regioninfo import RegionInfo
