@@ -39,11 +39,17 @@ missing=()
 for package in "${wanted[@]}"; do
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null)" = installed ] || missing+=("$package")
 done
-# libvirt's QEMU driver asks for this user by name before it reads any setting. The package libvirt-daemon-system has it too, along
-# with a daemon that nothing here needs.
-if [[ " ${wanted[*]} " = *" libvirt-daemon-driver-qemu "* ]] && ! getent passwd libvirt-qemu > /dev/null; then
-  echo "System user: making libvirt-qemu"
-  "${as_root[@]}" useradd --system --user-group --no-create-home --home-dir /var/lib/libvirt --shell /usr/sbin/nologin libvirt-qemu
+# libvirt's QEMU driver asks for this user and group by name before it reads any setting. The package libvirt-daemon-system has the
+# user too, along with a daemon that nothing here needs; the group is Ubuntu's choice, and udev's where that is installed.
+if [[ " ${wanted[*]} " = *" libvirt-daemon-driver-qemu "* ]]; then
+  if ! getent passwd libvirt-qemu > /dev/null; then
+    echo "System user: making libvirt-qemu"
+    "${as_root[@]}" useradd --system --user-group --no-create-home --home-dir /var/lib/libvirt --shell /usr/sbin/nologin libvirt-qemu
+  fi
+  if [[ $kin = *" ubuntu "* ]] && ! getent group kvm > /dev/null; then
+    echo "System group: making kvm"
+    "${as_root[@]}" groupadd --system kvm
+  fi
 fi
 if [ ${#missing[@]} = 0 ]; then
   echo "Debian packages: all ${#wanted[@]} are installed."

@@ -15,7 +15,7 @@ while getopts m:d:w:t: option; do
 done
 shift $((OPTIND - 1))
 here=$(dirname "$(readlink -f "$0")")
-group=ec2gw-lane-$$ disk='' loop=''
+group=ec2gw_lane_$$ disk='' loop=''
 
 leave() {
   [ -z "$loop" ] || LVM_SYSTEM_DIR=/run/$group lvm vgremove -qq --force --force "$group"
