@@ -21,7 +21,7 @@ shift $((OPTIND - 1))
 here=$(dirname "$(readlink -f "$0")")
 
 if ! command -v linux.uml > /dev/null; then
-  [ "$(id -u)" = 0 ] && modprobe -qa dm-mod dm-thin-pool loop && dmsetup targets 2> /dev/null | grep -q '^thin-pool ' || {
+  [ "$(id -u)" = 0 ] && modprobe -qa dm-mod dm-thin-pool loop 2> /dev/null && dmsetup targets 2> /dev/null | grep -q '^thin-pool ' || {
     echo "lvm.sh: real LVM needs linux.uml (Debian's package user-mode-linux), or root on a kernel with dm-thin-pool and loop" >&2
     exit 125
   }
