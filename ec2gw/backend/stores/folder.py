@@ -25,6 +25,12 @@ def checked(name: str) -> str:
     return name
 
 
+def check_size(name: str, size: int, origin: str, origin_size: int) -> None:
+    """A disk holds all of what it is made from."""
+    if size < origin_size:
+        raise ports.HostError(f"{name} of {size} bytes is smaller than its origin {origin}", final=True)
+
+
 class Folder:
     """`path` and in it `lock`, `work/`, and the folders named by `parts`, all for the owner alone.
 

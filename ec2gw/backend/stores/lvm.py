@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ec2gw.backend import command, images, ports
-from ec2gw.backend.stores.folder import checked, host_errors
+from ec2gw.backend.stores.folder import check_size, checked, host_errors
 
 # Percents of a pool's data and metadata space above which nothing new is made: the rest is for the volumes that are there.
 _DATA_LIMIT = 98.0
@@ -89,9 +89,7 @@ class LvmStore:
             made = volumes.get(checked(name))
             if made is not None and made.tagged:
                 return
-            base = None if origin is None else self._found(volumes, origin)
-            if base is not None and size < base.size:
-                raise ports.HostError(f"{name} of {size} bytes is smaller than its origin {origin}", final=True)
+            base = self._base(volumes, name, size, origin)
             begun = made or base
             short = begun is not None and begun.size < size
             # What must still grow is tagged when it has.
@@ -207,15 +205,21 @@ class LvmStore:
             pool = self._report()[0]
         return pool.size, int(pool.size * (100 - pool.data_percent) / 100)
 
+    def _base(self, volumes: Mapping[str, _Volume], name: str, size: int, origin: str | None) -> _Volume | None:
+        """What `name` is to be made from, None for nothing."""
+        if origin is None:
+            return None
+        base = self._found(volumes, origin)
+        check_size(name, size, origin, base.size)
+        return base
+
     def _begin(self, volumes: Mapping[str, _Volume], name: str, size: int, origin: str | None = None) -> Path:
         """A device to write a snapshot to, under a name that is not its own yet.
 
         What a killed process left of it is removed by the next `_begin`, or by `remove`.
         """
         filling = _FILLING + checked(name)
-        base = None if origin is None else self._found(volumes, origin)
-        if base is not None and size < base.size:
-            raise ports.HostError(f"{name} of {size} bytes is smaller than its origin {origin}", final=True)
+        base = self._base(volumes, name, size, origin)
         if filling in volumes:
             self._lvm("lvremove", "-y", self._path(filling))
         if base is None:

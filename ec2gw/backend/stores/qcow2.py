@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 
 from ec2gw.backend import command, images, ports
-from ec2gw.backend.stores.folder import Folder, checked
+from ec2gw.backend.stores.folder import Folder, check_size, checked
 
 log = structlog.get_logger(__name__)
 
@@ -68,9 +68,7 @@ class Qcow2Store:
         if self._ref(name).is_symlink():
             self._header(self._layer(name))
             return
-        base = None if origin is None else self._layer(origin)
-        if base is not None and size < self._header(base).size:
-            raise ports.HostError(f"{name} of {size} bytes is smaller than its origin {origin}", final=True)
+        base = self._base(name, size, origin)
         with self._folder.work() as work:
             made = self._overlay(work, base, size)
             with self._folder.locked():
@@ -163,9 +161,7 @@ class Qcow2Store:
     def assemble(self, name: str, size: int, origin: str | None, blocks: Iterable[tuple[int, Path]]) -> None:
         if self._ref(name).is_symlink():
             return
-        base = None if origin is None else self._layer(origin)
-        if base is not None and size < self._header(base).size:
-            raise ports.HostError(f"{name} of {size} bytes is smaller than its origin {origin}", final=True)
+        base = self._base(name, size, origin)
         with self._folder.work() as work:
             made = self._overlay(work, base, size)
             self._write(made, base, blocks)
@@ -214,6 +210,14 @@ class Qcow2Store:
         self._folder.put(link, self._ref(name))
 
     # -- layers
+
+    def _base(self, name: str, size: int, origin: str | None) -> str | None:
+        """The layer that `name` is to be made on, None for none."""
+        if origin is None:
+            return None
+        base = self._layer(origin)
+        check_size(name, size, origin, self._header(base).size)
+        return base
 
     def _overlay(self, work: Path, base: str | None, size: int) -> Path:
         """A new empty layer of `size` bytes on `base`, which is not opened (-u): a machine may be writing to it."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ec2gw.backend import images, ports
-from ec2gw.backend.stores.folder import Folder, checked
+from ec2gw.backend.stores.folder import Folder, check_size, checked
 
 _FICLONE = 0x40049409  # linux/fs.h
 _NO_REFLINK = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTTY, errno.EXDEV, errno.ENOSYS}
@@ -41,8 +41,8 @@ class RawStore:
     def create(self, name: str, size: int, origin: str | None = None) -> None:
         if self._path(name).exists():
             return
-        if origin is not None and size < self._size(origin):
-            raise ports.HostError(f"{name} of {size} bytes is smaller than its origin {origin}", final=True)
+        if origin is not None:
+            check_size(name, size, origin, self._size(origin))
         self._make(name, origin, size)
 
     def snapshot(self, volume: str, name: str) -> None:
@@ -85,8 +85,8 @@ class RawStore:
     def assemble(self, name: str, size: int, origin: str | None, blocks: Iterable[tuple[int, Path]]) -> None:
         if self._path(name).exists():
             return
-        if origin is not None and size < self._size(origin):
-            raise ports.HostError(f"{name} of {size} bytes is smaller than its origin {origin}", final=True)
+        if origin is not None:
+            check_size(name, size, origin, self._size(origin))
         self._make(name, origin, size, blocks)
 
     def extents(self, snapshot: str) -> Sequence[ports.Extent]:
