@@ -245,7 +245,8 @@ class Server:
             notes["account"] = signed.account_id
             params = signature.parameters(raw)
         except refusals.Refusal as refusal:
-            raise errors.from_refusal(refusal) from None
+            fault = errors.from_refusal(refusal)
+            raise sts.Refused(fault) if sts.asked(raw) else fault from None
         if any("\0" in text for pair in params for text in pair):
             raise Fault("InvalidCharacter", "The request contains a character that is not valid.")
         name, version = wire.heading(params)
@@ -311,4 +312,6 @@ async def _always_xml(request: web.Request, handler: _Handler) -> web.StreamResp
 
 
 def _refusal(fault: Fault, request_id: str) -> _Reply:
+    if isinstance(fault, sts.Refused):
+        return _Reply(sts.write_error(fault, request_id), {}, fault)
     return _Reply(wire.write_error(fault.code, fault.message, request_id), {}, fault)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import structlog
+import time_machine
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -163,7 +164,18 @@ def test_sts_says_who_asks(face: Face) -> None:
     assert said["Account"] == face.first.account_id
     assert said["Arn"] == f"arn:aws:iam::{face.first.account_id}:root"
     wrong = type(face.first)(face.first.account_id, face.first.id, "x" * 40)
-    assert refusal(face.client(wrong, service="sts").get_caller_identity)[0] == "AuthFailure"
+    message = "The security token included in the request is invalid."
+    assert refusal(face.client(wrong, service="sts").get_caller_identity) == ("InvalidClientTokenId", message, 403)
+    with time_machine.travel(time.time() - 3600):
+        late = face.client(service="sts")
+        params = {"Action": "GetCallerIdentity", "Version": "2011-06-15"}
+        url = late.generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="GET")
+    path = url.removeprefix(f"http://127.0.0.1:{face.port}")
+    reply = face.send(b"", method="GET", path=path, sign=False)
+    assert (reply.status, reply.xml.findtext("{*}Error/{*}Code")) == (403, "SignatureDoesNotMatch")
+    reply = face.send(params, sign=False)
+    assert (reply.status, reply.xml.findtext("{*}Error/{*}Code")) == (403, "MissingAuthenticationToken")
+    assert reply.xml.findtext("{*}RequestId") == reply.headers["x-amzn-RequestId"]
 
 
 # -- one transaction ------------------------------------------------------------------------------------------------
