@@ -57,7 +57,9 @@ def state_folder(settings: config.Settings) -> Path:
 @contextmanager
 def sole_server(settings: config.Settings) -> Iterator[None]:
     """Only one process serves a state folder: two engines would work against each other. Raises CannotServe."""
-    with (state_folder(settings) / "lock").open("w") as file:
+    path = state_folder(settings) / "lock"
+    path.touch(mode=0o600)
+    with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

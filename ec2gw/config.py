@@ -188,6 +188,7 @@ def keep(settings: Settings, name: str) -> None:
         )
     if before.get(name) != value:
         draft = settings.state / f".{KEPT}.{os.getpid()}"
+        draft.touch(mode=0o600)
         draft.write_text(json.dumps({**before, name: value}, indent=2) + "\n")
         draft.rename(settings.state / KEPT)
 

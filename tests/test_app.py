@@ -59,8 +59,9 @@ def test_the_first_start_gives_a_key_that_signs(gateway: app.App) -> None:
 
 def test_nothing_in_the_state_folder_is_for_others(gateway: app.App) -> None:
     assert stat.S_IMODE(gateway.settings.state.stat().st_mode) == 0o700
-    for name in ("credentials", "key", "records.db"):
-        assert stat.S_IMODE((gateway.settings.state / name).stat().st_mode) == 0o600
+    files = [path for path in gateway.settings.state.rglob("*") if path.is_file()]
+    assert {"key", "credentials", "records.db", "kept.json", "lock", "migration.lock"} <= {path.name for path in files}
+    assert {str(path): stat.S_IMODE(path.stat().st_mode) for path in files} == {str(path): 0o600 for path in files}
 
 
 def test_the_key_of_the_first_start_may_be_brought_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,9 @@ def upgrade(url: str, folder: Path) -> None:
         Path(database.database).touch(mode=0o600)
     settled = configuration(url)
     known = alembic.script.ScriptDirectory.from_config(settled)
-    with (folder / "migration.lock").open("w") as file:
+    path = folder / "migration.lock"
+    path.touch(mode=0o600)
+    with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         found = revision(url)
         if found == known.get_current_head():

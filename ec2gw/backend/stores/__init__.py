@@ -23,6 +23,7 @@ def file_store(folder: Path, *, simulated: bool) -> ports.VolumeStore:
     except FileNotFoundError:
         kind = "raw" if simulated or raw.reflinks(folder) else "qcow2"
         draft = folder / f".kind.{os.getpid()}"
+        draft.touch(mode=0o600)
         draft.write_text(f"{kind}\n")
         draft.replace(marker)
     if kind == "qcow2":
