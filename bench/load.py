@@ -6,6 +6,7 @@ import itertools
 import os
 import socket
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -28,12 +29,16 @@ class Load:
     cpu: float = 0.0
 
 
-def measure(port: int, request: bytes, seconds: float, pid: int | None = None) -> Load:
-    """Latency with one connection, then throughput with several; each for that many seconds. `pid` is the server's."""
-    alone = latencies(port, request, seconds)
+def measure(port: int, request: bytes, seconds: float, pid: int | None = None, most: int = sys.maxsize) -> Load:
+    """Latency with one connection, then throughput with several; each for that many seconds, or `most` requests. `pid` is the
+    server's.
+    """
+    alone = latencies(port, request, seconds, most=most)
     used = _cpu(pid)
     counts: list[int] = []
-    threads = [threading.Thread(target=lambda: counts.append(len(latencies(port, request, seconds)))) for _ in range(CLIENTS)]
+    threads = [
+        threading.Thread(target=lambda: counts.append(len(latencies(port, request, seconds, most=most)))) for _ in range(CLIENTS)
+    ]
     began = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -54,7 +59,7 @@ def _cpu(pid: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def latencies(port: int, request: bytes, seconds: float, changes: Sequence[bytes] = ()) -> list[float]:
+def latencies(port: int, request: bytes, seconds: float, changes: Sequence[bytes] = (), most: int = sys.maxsize) -> list[float]:
     """Seconds that each answer took, after one that is not counted. Raises AssertionError for an answer that is not 200.
 
     `changes` are requests of which one is sent, and not counted, before each: then no answer is one that was given before.
@@ -64,7 +69,7 @@ def latencies(port: int, request: bytes, seconds: float, changes: Sequence[bytes
     with Client(port) as client:
         client.ask(request)
         end = time.perf_counter() + seconds
-        while time.perf_counter() < end or not taken:
+        while (time.perf_counter() < end and len(taken) < most) or not taken:
             if changes:
                 client.ask(next(turn))
             began = time.perf_counter()
