@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import sys
 import types
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ class _Six(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def make_loadable() -> None:
     """From now on `import boto` works. Nothing of boto itself is changed, and nothing at all before Python 3.12."""
-    if any(isinstance(finder, _Six) for finder in sys.meta_path):
+    if any(isinstance(finder, _Six) for finder in sys.meta_path) or importlib.util.find_spec("imp"):
         return
     sys.meta_path.insert(0, _Six())
     sys.modules.setdefault("imp", types.ModuleType("imp"))  # boto loads plugins by it, of which there are none

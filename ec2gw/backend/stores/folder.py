@@ -1,4 +1,7 @@
-"""A folder that threads and processes share: its lock, its unfinished work, lasting renames; it must not know what a disk is."""
+"""What the stores share: a folder's lock, its unfinished work, lasting renames, names and sizes that are fit for a disk.
+
+It must not know how any of them keeps one.
+"""
 
 from __future__ import annotations
 
