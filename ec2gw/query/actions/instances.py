@@ -215,7 +215,8 @@ def _again(call: Call, response: Response) -> Response:
 def run_instances(call: Call, req: Request) -> Response:
     token = req.get("ClientToken", "")
     req, origin = launch_templates.fill(call, req)
-    unserved.refuse("RunInstances", req)  # for what the template says, too
+    if origin:  # what the request itself says has been looked at before
+        unserved.refuse("RunInstances", req)
     least, most = req["MinCount"], req["MaxCount"]
     if least < 1:
         raise errors.Invalid("invalid-value", value=least, parameter="minCount", why="It must be at least 1.")
