@@ -117,23 +117,17 @@ def ready(tx: Transaction, task_id: str) -> None:
     """The new root is made: the instance is to boot again, and meanwhile the roots change places."""
     task = _tell(tx, task_id, "created")
     if task:
-        instance = tx.db.scalars(select(Instance).where(Instance.id == task.instance_id)).one()
+        instance = _instance(tx, task)
         instance.boots += 1
         instance.wished_at = tx.now
 
 
 def swap(tx: Transaction, task_id: str) -> None:
-    """No machine is on: the new root takes the old one's place. An old one that is to be deleted is nobody else's until it is."""
+    """No machine is on: the new root takes the old one's place. The old one is nobody else's until the machine runs."""
     task = _row(tx, task_id)
     if task is None or task.state != "in-progress" or _swapped(tx, task):
         return
-    root = tx.db.get_one(Attachment, task.old_volume_id)
-    instance = tx.db.scalars(select(Instance).where(Instance.id == task.instance_id)).one()
-    new = tx.db.scalars(select(Volume).where(Volume.id == task.new_volume_id)).one()
-    volumes.unplugged(tx, task.old_volume_id, held=task.delete_old)
-    tx.db.flush()
-    volumes.place(tx, new, instance, root.device, delete_on_termination=root.delete_on_termination, slot=0)
-    instance.image_id = task.image_id or instance.image_id
+    _exchange(tx, task, task.old_volume_id, task.new_volume_id)
 
 
 def replaced(tx: Transaction, task_id: str) -> None:
@@ -141,8 +135,9 @@ def replaced(tx: Transaction, task_id: str) -> None:
     task = _tell(tx, task_id, "replaced")
     if task:
         task.ended_at = tx.now
-        if task.delete_old:
-            volumes.let_go(tx, task.old_volume_id, reclaim=True)
+        volumes.let_go(tx, task.old_volume_id, reclaim=task.delete_old)
+        if task.image_id:
+            _instance(tx, task).image_id = task.image_id
 
 
 def failed(tx: Transaction, task_id: str) -> None:
@@ -150,10 +145,18 @@ def failed(tx: Transaction, task_id: str) -> None:
     task = _tell(tx, task_id, "failed")
     if task:
         task.ended_at = tx.now
-        if not _swapped(tx, task):
-            volumes.let_go(tx, task.new_volume_id, reclaim=task.made)
-        elif task.delete_old:
+        if _swapped(tx, task):
             volumes.let_go(tx, task.old_volume_id, reclaim=False)
+        else:
+            volumes.let_go(tx, task.new_volume_id, reclaim=task.made)
+
+
+def unbootable(tx: Transaction, instance_id: str) -> None:
+    """The machine cannot be started. Where it was to run on a new root, the old one takes that one's place again."""
+    task = volumes.replacement(tx, instance_id=instance_id)
+    if task and _swapped(tx, task):
+        _exchange(tx, task, task.new_volume_id, task.old_volume_id)
+        failed(tx, task.id)
 
 
 def abandon(tx: Transaction, instance_id: str) -> None:
@@ -169,6 +172,19 @@ def forget(tx: Transaction, instance_id: str) -> None:
         records.forget_tags(tx.db, id)
     gone = delete(RootReplacement).where(RootReplacement.instance_id == instance_id)
     tx.db.execute(gone, execution_options=journal.concerning(instance_id))
+
+
+def _exchange(tx: Transaction, task: RootReplacement, leaving: str, coming: str) -> None:
+    """One root takes another's place. The one that leaves is held until somebody lets it go."""
+    root = tx.db.get_one(Attachment, leaving)
+    volume = tx.db.scalars(select(Volume).where(Volume.id == coming)).one()
+    volumes.unplugged(tx, leaving, held=True)
+    tx.db.flush()
+    volumes.place(tx, volume, _instance(tx, task), root.device, delete_on_termination=root.delete_on_termination, slot=0)
+
+
+def _instance(tx: Transaction, task: RootReplacement) -> Instance:
+    return tx.db.scalars(select(Instance).where(Instance.id == task.instance_id)).one()
 
 
 def _row(tx: Transaction, task_id: str) -> RootReplacement | None:

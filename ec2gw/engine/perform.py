@@ -162,6 +162,8 @@ class Performer:
                     snapshots.failed(tx, id, str(trouble))
                 case "i", "pending":
                     instances.failed(tx, id, instances.BY_HOST)
+                case "i", "running":
+                    root_volumes.unbootable(tx, id)
                 case "import", "active":
                     imports.failed(tx, id, str(trouble), theirs=isinstance(trouble, SourceError))
 

@@ -181,10 +181,15 @@ class Database:
         """The one writer's turn."""
         with self._counting:
             self._queue += 1
-        with self._writer:
+        try:
+            self._writer.acquire()
+        finally:  # who is interrupted here does not come, and nobody may wait for him
             with self._counting:
                 self._queue -= 1
+        try:
             yield
+        finally:
+            self._writer.release()
 
     def _begin(self) -> _Batch:
         connection = self.engine.connect()

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from ec2gw.cloud import images, instances, networks, snapshots, volumes
 from ec2gw.model import bdm, ids
 from ec2gw.state import journal
-from ec2gw.state.records import Attachment, Image, Instance, Record, Snapshot, Volume
+from ec2gw.state.records import Attachment, Image, Instance, Record, RootReplacement, Snapshot, Volume
 from ec2gw.state.session import Database
 
 ME, OTHER = "111111111111", "222222222222"
@@ -77,7 +77,7 @@ class World:
 
     def state(self, id: str) -> str | None:
         """The state of a record; None where there is none."""
-        record = {"i": Instance, "vol": Volume, "snap": Snapshot, "ami": Image}[id.split("-")[0]]
+        record = {"i": Instance, "vol": Volume, "snap": Snapshot, "ami": Image, "replacevol": RootReplacement}[id.split("-")[0]]
         found = self.row(record, id=id)
         return found["state"] if found else None
 

@@ -16,7 +16,7 @@ import pytest
 from ec2gw.backend.downloads import Downloads
 from ec2gw.backend.ports import HostError
 from ec2gw.backend.staging import Staging
-from ec2gw.cloud import images, instances, snapshots, volumes
+from ec2gw.cloud import images, instances, root_volumes, snapshots, volumes
 from ec2gw.engine import loop, steps
 from ec2gw.engine.loop import Engine
 from ec2gw.model.bdm import Line
@@ -423,6 +423,27 @@ def test_the_screen_is_written_down_and_host_trouble_leaves_no_picture(world: Wo
         for _ in range(2):
             engine.refresh_screen(id, False)
             assert world.rows(Screen) == []
+
+
+@pytest.mark.parametrize("final", [True, False])
+def test_an_instance_whose_new_root_does_not_start_runs_on_its_old_one(
+    world: World, host: Host, monkeypatch: pytest.MonkeyPatch, final: bool
+) -> None:
+    monkeypatch.setattr(loop, "MOST_TRIES", 2)
+    with running(world, host) as engine:
+        id = launched(world, host, engine)
+        (old,) = world.volumes_of(id)
+        task = world.wish(root_volumes.replace, id)
+
+        def trouble(verb: str, name: str) -> None:
+            if verb == "start" and world.volumes_of(id) != [old]:
+                raise HostError("no luck", final=final)
+
+        host.trouble = trouble
+        until(lambda: world.state(task) == "failed")
+        until(lambda: id in host.machines and host.machines[id].disks == {old} and host.machines[id].generation == 2)
+        until(lambda: [name for name in host.disks if name.startswith("vol-")] == [old])
+        assert (world.state(id), world.volumes_of(id)) == ("running", [old])
 
 
 def instant(host: Host) -> list[tuple[str, str]]:

@@ -88,9 +88,10 @@ def test_back_to_the_launch(face: Face, ec2: Any, instance: str) -> None:
     for _ in range(2):  # each of these may be told again
         told(face, root_volumes.swap, made["ReplaceRootVolumeTaskId"])
         assert root_of(ec2, instance) == new
-        assert volume(ec2, old)["State"] == "available"
+        assert volume(ec2, old)["State"] == "in-use", "it may have to come back"
     for _ in range(2):
         told(face, root_volumes.replaced, made["ReplaceRootVolumeTaskId"])
+        assert volume(ec2, old)["State"] == "available"
         done = task(ec2, made)
         assert (done["TaskState"], len(done["CompleteTime"])) == ("succeeded", len("2026-03-04T00:21:54Z"))
     (attachment,) = volume(ec2, new)["Attachments"]
@@ -164,6 +165,36 @@ def test_what_cannot_be_made_leaves_all_as_it_was(face: Face, ec2: Any, instance
     assert task(ec2, made)["TaskState"] == "failed"
     assert (volume(ec2, new)["State"], root_of(ec2, instance)) == ("deleting", old)
     assert replace(ec2, instance)["TaskState"] == "pending", "and it may be tried again"
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_root_that_no_machine_starts_from(face: Face, ec2: Any, instance: str, given: bool) -> None:
+    """The old root comes back, and what was made for this goes."""
+    before = show(ec2, instance)
+    old, free = root_of(ec2, instance), new_volume(face, ec2)
+    line = bdm.Line("/dev/xvda", snapshot_id=new_snapshot(face), size=8)
+    with face.database.write() as tx:
+        like = images.Registration("other", "/dev/xvda", "", "x86_64", "hvm")
+        image = images.register(tx, face.first.account_id, like, [line]).id
+    source = {"VolumeId": free} if given else {"ImageId": image}
+    made = replace(ec2, instance, DeleteReplacedRootVolume=True, **source)
+    (new,) = {free} if given else volume_ids(ec2) - {old, free}
+    if not given:
+        told(face, volumes.created, new)
+    told(face, root_volumes.unbootable, instance)
+    assert task(ec2, made)["TaskState"] == "pending", "nothing was started from it yet"
+    told(face, root_volumes.ready, made["ReplaceRootVolumeTaskId"])
+    told(face, root_volumes.swap, made["ReplaceRootVolumeTaskId"])
+    assert (root_of(ec2, instance), show(ec2, instance)["ImageId"]) == (new, before["ImageId"])
+    for _ in range(2):
+        told(face, root_volumes.unbootable, instance)
+        assert task(ec2, made)["TaskState"] == "failed"
+        assert (root_of(ec2, instance), volume(ec2, old)["State"]) == (old, "in-use")
+        assert volume(ec2, new)["State"] == ("available" if given else "deleting")
+    told(face, volumes.plugged, old)
+    after = show(ec2, instance)
+    assert {name for name in before if before[name] != after.get(name)} == {"BlockDeviceMappings"}  # it was attached again
+    assert replace(ec2, instance)["TaskState"] == "pending"
 
 
 @pytest.mark.parametrize("swapped", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -165,7 +166,7 @@ class Crowd:
             thread.join()
 
 
-def until(true: Callable[[], bool]) -> None:
+def until(true: Callable[[], object]) -> None:
     end = time.monotonic() + 30
     while not true():
         assert time.monotonic() < end
@@ -222,6 +223,27 @@ def test_a_commit_that_fails_fails_for_all_and_the_next_is_well(database: Databa
     with database.write() as tx:
         tx.db.add(account(9))
     assert count(database) == 1
+
+
+def test_nobody_waits_for_who_was_interrupted_in_the_queue(database: Database) -> None:
+    waiting = threading.get_ident()
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise InterruptedError
+
+    def send() -> None:
+        until(lambda: database._queue)
+        signal.pthread_kill(waiting, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with Crowd(database):
+            threading.Thread(target=send).start()
+            with pytest.raises(InterruptedError), database.write():
+                pytest.fail("it is another's turn")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert names(database) == {"number 0"}
 
 
 def test_a_transaction_that_the_database_gave_up_is_no_commit(database: Database) -> None:
