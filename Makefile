@@ -18,13 +18,16 @@ LVM_LANE := tests/backend/test_stores.py tests/backend/test_lvm.py tests/backend
   tests/conformance/test_suite.py::test_nothing_differs
 ROOM := tests/lane/lvm.sh -s -t 2400
 
-.PHONY: help demo test test-host test-lvm check bench guest docs lifecycle coverage conformance schema packages clean
+.PHONY: help demo test test-host test-lvm check bench guest docs lifecycle coverage conformance schema packages uml clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' $(MAKEFILE_LIST)
 
 packages:
 	@install/debian.sh
+
+uml: packages
+	@install/user-mode-linux.sh build/uml
 
 .venv/ready: setup.py | packages
 	@test -x $(PYTHON) || { echo "Python packages: making .venv with $(PYTHON3)"; $(PYTHON3) -m venv .venv; }
@@ -42,14 +45,14 @@ demo: .venv/ready $(IMAGE)
 	@$(PYTHON) -m demo --image $(IMAGE)
 
 # Both lanes at once: the one in User-Mode Linux has one processor. What it says is shown when the other is done.
-test: .venv/ready $(IMAGE)
+test: .venv/ready $(IMAGE) uml
 	@echo "The tests on real LVM run beside those on this host; what they say so far: build/lvm.log"
 	@$(MAKE) --no-print-directory test-lvm > build/lvm.log 2>&1 & \
 	  $(MAKE) --no-print-directory test-host; host=$$?; \
 	  wait $$!; lvm=$$?; cat build/lvm.log; \
 	  [ $$host = 0 ] && [ $$lvm = 0 ]
 
-test-lvm: .venv/ready $(IMAGE)
+test-lvm: .venv/ready $(IMAGE) uml
 	PYTHON=$(PYTHON) $(ROOM) -- $(PYTHON) -m pytest -p no:cacheprovider $(LVM_LANE)
 
 test-host: .venv/ready $(IMAGE)
@@ -70,7 +73,7 @@ lifecycle: .venv/ready
 coverage: .venv/ready
 	@$(PYTHON) -m tools.coverage
 
-conformance: .venv/ready $(IMAGE)
+conformance: .venv/ready $(IMAGE) uml
 	@$(PYTHON) -m tools.conformance
 
 schema: .venv/ready

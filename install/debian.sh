@@ -16,8 +16,8 @@ build=(gcc libvirt-dev pkg-config python3-dev python3-venv)
 run=(libvirt-daemon libvirt-daemon-driver-qemu lvm2 qemu-system-x86 qemu-utils thin-provisioning-tools util-linux)
 guest=(busybox-static dosfstools e2fsprogs extlinux mtools syslinux zstd)
 test=(iproute2 libvirt-clients openssh-client openssl postgresql putty-tools)
-# Ubuntu has no such package: tests/lane/lvm.sh tells what becomes of the tests on real LVM.
-[[ $kin = *" ubuntu "* ]] || test+=(user-mode-linux)
+# Ubuntu has no such package: user-mode-linux.sh gets it from Debian, whose keys these are.
+[[ $kin = *" ubuntu "* ]] && test+=(debian-archive-keyring) || test+=(user-mode-linux)
 
 wanted=()
 for group in "${@:-build run guest test}"; do

@@ -1,8 +1,7 @@
 #!/bin/bash
 # lvm.sh [-s] [-m MEM] [-d SIZE] [-w DIR]… [-t SECONDS] -- CMD…
 #
-# Runs CMD with a fresh LVM thin pool, whose name is in EC2GW_LVM, on a disk of SIZE (8G, sparse): in the machine of uml.sh; where
-# there is no User-Mode Linux, on this host by host.sh, which needs root and the kernel's device-mapper.
+# Runs CMD by uml.sh with a fresh LVM thin pool, whose name is in EC2GW_LVM (vg0/pool), on a disk of SIZE (8G, sparse).
 #
 # -s  CMD runs libvirt: probe qemu here first, where it takes a second and not ten, with $PYTHON (python3), which must have
 #     libvirt. EC2GW_LIBVIRT_SEED then names a folder whose content belongs into a new embedded root's `cache/`.
@@ -19,14 +18,6 @@ while getopts sm:d:w:t: option; do
 done
 shift $((OPTIND - 1))
 here=$(dirname "$(readlink -f "$0")")
-
-if ! command -v linux.uml > /dev/null; then
-  [ "$(id -u)" = 0 ] && modprobe -qa dm-mod dm-thin-pool loop 2> /dev/null && dmsetup targets 2> /dev/null | grep -q '^thin-pool ' || {
-    echo "lvm.sh: real LVM needs linux.uml (Debian's package user-mode-linux), or root on a kernel with dm-thin-pool and loop" >&2
-    exit 125
-  }
-  exec "$here/host.sh" -d "$size" "${options[@]}" -- "$@"
-fi
 
 if [ -n "$seed" ]; then
   seed=$(mktemp -d "${TMPDIR:-/tmp}/ec2gw-seed.XXXXXX")
@@ -47,4 +38,4 @@ if [ -n "$seed" ]; then
   ' - "$seed" "${PYTHON:-python3}" "$here" > "$seed/log" 2>&1 || { cat "$seed/log" >&2; exit 125; }
   export EC2GW_LIBVIRT_SEED=$seed/cache
 fi
-"$here/uml.sh" -d "$size" "${options[@]}" -- "$here/pool.sh" /dev/ubdb vg0 "$@"
+"$here/uml.sh" -d "$size" "${options[@]}" -- "$here/pool.sh" "$@"

@@ -1,13 +1,15 @@
 #!/bin/bash
 # Process 1 of the User-Mode Linux machine that uml.sh starts. The kernel command line names the job's folder on the host,
-# ec2gw.job=DIR: `command` and `writable` are read there, `output` and `status` written.
+# ec2gw.job=DIR: `command` and `writable` are read there, `output` and `status` written; ec2gw.uml=DIR has the kernel's modules.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 for word in $(cat /proc/cmdline); do
-  case $word in ec2gw.job=*) job=${word#*=} ;; esac
+  case $word in
+    ec2gw.job=*) job=${word#*=} ;;
+    ec2gw.uml=*) modules=${word#*=}/lib/uml/modules/$(uname -r) ;;
+  esac
 done
-modules=/usr/lib/uml/modules/$(uname -r)
 
 # The host's file system stays as it is: all writes go to memory.
 busybox insmod "$modules/kernel/fs/overlayfs/overlay.ko"

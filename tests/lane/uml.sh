@@ -3,7 +3,8 @@
 #
 # Runs CMD as root in a User-Mode Linux machine whose root is this host's own file system, read-only below a tmpfs: the
 # virtualenv, qemu and lvm are there as they are here. Needs no root. The working folder, PATH and the variables EC2GW_* are the
-# caller's; the output and the exit status are CMD's, 125 when the machine gave none.
+# caller's; the output and the exit status are CMD's, 125 when the machine gave none. linux.uml and its modules are the system's or,
+# where it has none, what install/user-mode-linux.sh has put into build/uml.
 #
 # -m  memory (3G)
 # -d  a disk of SIZE, sparse and blank; the first is /dev/ubdb
@@ -24,6 +25,8 @@ shift $((OPTIND - 1))
 [ $# -gt 0 ] || { echo "usage: uml.sh [-m MEM] [-d SIZE]... [-w DIR]... [-t SECONDS] -- CMD..." >&2; exit 2; }
 
 here=$(dirname "$(readlink -f "$0")")
+uml=/usr
+[ -x $uml/bin/linux.uml ] || uml=$(realpath "$here/../../build/uml/usr")
 job=$(mktemp -d "${TMPDIR:-/tmp}/ec2gw-lane.XXXXXX")
 printf '%s\n' "${writable[@]}" > "$job/writable"
 {
@@ -40,8 +43,8 @@ for size in "${disks[@]}"; do
 done
 
 # TMPDIR: the machine's memory is an unlinked file there, and must be mapped executable.
-TMPDIR=/dev/shm timeout -k 5 "$seconds" linux.uml mem="$memory" umid="$(basename "$job")" uml_dir="$job" \
-  root=/dev/root rootfstype=hostfs rootflags=/ ro init="$here/uml-init.sh" ec2gw.job="$job" \
+TMPDIR=/dev/shm timeout -k 5 "$seconds" "$uml/bin/linux.uml" mem="$memory" umid="$(basename "$job")" uml_dir="$job" \
+  root=/dev/root rootfstype=hostfs rootflags=/ ro init="$here/uml-init.sh" ec2gw.job="$job" ec2gw.uml="$uml" \
   con=null con0=null,fd:2 con1=null ssl=null quiet panic=1 "${drives[@]}" > "$job/console" 2>&1 < /dev/null &
 machine=$!
 tail -q -n +1 -s 0.2 -f --pid=$machine "$job/output"
