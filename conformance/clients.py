@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,10 @@ from conformance.story import Key, Made, Story, Target, Unsupported
 
 # What a client raises for a refusal, or for an answer it cannot make sense of.
 UNREADABLE = (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError)
+
+# Clients come from one session, as each session reads EC2's model for itself, 25 MB of it; and one at a time, as a session is not
+# made for several threads.
+_MAKING = threading.Lock()
 
 
 def ec2(target: Target, made: Made | None = None, key: Key | None = None, *, checked: bool = True) -> Any:
@@ -33,16 +38,18 @@ def ec2(target: Target, made: Made | None = None, key: Key | None = None, *, che
 
 
 def _client(service: str, url: str, target: Target, key: Key, checked: bool) -> Any:
-    return boto3.session.Session().client(
-        service,
-        endpoint_url=url,
-        region_name=target.region,
-        aws_access_key_id=key.id,
-        aws_secret_access_key=key.secret,
-        config=botocore.config.Config(
-            retries={"total_max_attempts": 1}, parameter_validation=checked, connect_timeout=10, read_timeout=90
-        ),
+    config = botocore.config.Config(
+        retries={"total_max_attempts": 1}, parameter_validation=checked, connect_timeout=10, read_timeout=90
     )
+    with _MAKING:
+        return boto3.client(
+            service,
+            endpoint_url=url,
+            region_name=target.region,
+            aws_access_key_id=key.id,
+            aws_secret_access_key=key.secret,
+            config=config,
+        )
 
 
 def blocks(told: Story) -> Any:

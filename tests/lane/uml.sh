@@ -4,7 +4,8 @@
 # Runs CMD as root in a User-Mode Linux machine whose root is this host's own file system, read-only below a tmpfs: the
 # virtualenv, qemu and lvm are there as they are here. Needs no root. The working folder, PATH and the variables EC2GW_* are the
 # caller's; the output and the exit status are CMD's, 125 when the machine gave none. linux.uml and its modules are the system's or,
-# where it has none, what install/user-mode-linux.sh has put into build/uml.
+# where it has none, what install/user-mode-linux.sh has put into build/uml. A process there that has more than some 300 MB may be
+# killed: each of its pages may take one of the 65530 mappings that the host lets a process have (vm.max_map_count).
 #
 # -m  memory (3G)
 # -d  a disk of SIZE, sparse and blank; the first is /dev/ubdb
