@@ -23,7 +23,10 @@ if [ -n "$seed" ]; then
   seed=$(mktemp -d "${TMPDIR:-/tmp}/ec2gw-seed.XXXXXX")
   trap 'rm -rf "$seed"' EXIT
   alone=(unshare --mount --propagation private)
-  [ "$(id -u)" = 0 ] || alone+=(--map-root-user)
+  # A user is root of a namespace of his own, where the host lets him: Ubuntu 24.04 does not.
+  if [ "$(id -u)" != 0 ]; then
+    unshare --mount --map-root-user true 2> /dev/null && alone+=(--map-root-user) || alone=(sudo "${alone[@]}")
+  fi
   # A /dev without kvm: inside the machine there is none either, and libvirt's cache must agree.
   "${alone[@]}" bash -euc '
     mkdir "$1/dev"
@@ -34,7 +37,8 @@ if [ -n "$seed" ]; then
     done
     mkdir "$1/dev/shm"
     mount --rbind "$1/dev" /dev
-    exec "$2" "$3/seed.py" "$1/cache"
+    "$2" "$3/seed.py" "$1/cache"
+    chown -R --reference="$1" "$1/cache"
   ' - "$seed" "${PYTHON:-python3}" "$here" > "$seed/log" 2>&1 || { cat "$seed/log" >&2; exit 125; }
   export EC2GW_LIBVIRT_SEED=$seed/cache
 fi

@@ -43,6 +43,7 @@ for size in "${disks[@]}"; do
   letter=$(echo "$letter" | tr b-y c-z)
 done
 
+ulimit -n "$(ulimit -Hn)"  # the machine holds open each file of the host that it has read
 # TMPDIR: the machine's memory is an unlinked file there, and must be mapped executable.
 TMPDIR=/dev/shm timeout -k 5 "$seconds" "$uml/bin/linux.uml" mem="$memory" umid="$(basename "$job")" uml_dir="$job" \
   root=/dev/root rootfstype=hostfs rootflags=/ ro init="$here/uml-init.sh" ec2gw.job="$job" ec2gw.uml="$uml" \
