@@ -23,9 +23,10 @@ if [ -n "$seed" ]; then
   seed=$(mktemp -d "${TMPDIR:-/tmp}/ec2gw-seed.XXXXXX")
   trap 'rm -rf "$seed"' EXIT
   alone=(unshare --mount --propagation private)
-  # A user is root of a namespace of his own, where the host lets him: Ubuntu 24.04 does not.
+  # A user may mount in a namespace of his own, where the host lets him: Ubuntu 24.04 does not.
   if [ "$(id -u)" != 0 ]; then
-    unshare --mount --map-root-user true 2> /dev/null && alone+=(--map-root-user) || alone=(sudo "${alone[@]}")
+    mine=(--map-current-user --keep-caps)
+    unshare --mount "${mine[@]}" mount -t tmpfs none /mnt 2> /dev/null && alone+=("${mine[@]}") || alone=(sudo "${alone[@]}")
   fi
   # A /dev without kvm: inside the machine there is none either, and libvirt's cache must agree.
   "${alone[@]}" bash -euc '
