@@ -40,6 +40,7 @@ KERNEL_PACKAGES = ("linux-image-cloud-amd64", "linux-image-virtual")
 # In the order in which they must be loaded; virtio_pci stands on the two before it.
 INITRD_MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk")
 ROOT_MODULES = ("button", "evdev")
+NETWORK_MODULES = ("af_packet", "failover", "net_failover", "virtio_net")
 
 # What is not said about here is there to spare an emulated processor work: it saves a quarter of the boot.
 COMMAND_LINE = (
@@ -197,9 +198,11 @@ def cpio(nodes: Iterable[Node]) -> bytes:
 
 def root_tree(kernel: Kernel, busybox: Path) -> list[Node]:
     """Everything on the root file system, folders before what is in them."""
-    late = modules(kernel, ROOT_MODULES)
-    files = {f"lib/modules/{name}.ko": Node(f"lib/modules/{name}.ko", 0o644, data) for name, data in late.items()}
-    files["lib/modules/order"] = Node("lib/modules/order", 0o644, " ".join(late).encode())
+    files: dict[str, Node] = {}
+    for order, names in (("order", ROOT_MODULES), ("network", NETWORK_MODULES)):
+        late = modules(kernel, names)
+        files |= {f"lib/modules/{name}.ko": Node(f"lib/modules/{name}.ko", 0o644, data) for name, data in late.items()}
+        files[f"lib/modules/{order}"] = Node(f"lib/modules/{order}", 0o644, " ".join(late).encode())
     files["bin/busybox"] = Node("bin/busybox", data=busybox.read_bytes())
     for applet in run(busybox, "--list-full").stdout.split():
         files.setdefault(applet, Node(applet, target="/bin/busybox"))

@@ -1,7 +1,7 @@
 """What must hold after each launch: the block-device checklist of the earlier clones, as far as it shows from outside the guest.
 
-Each row launches an image with overrides, and then every common check is made: C1 mapping and attachments agree, C3 sizes, C5
-stop keeps all, C6 start keeps all, C7 termination obeys each flag.
+Each row launches an image with overrides, and then every common check is made: C1 mapping and attachments agree, C2 content, C3
+sizes, C5 stop keeps all, C6 start keeps all, C7 termination obeys each flag. C4, the metadata, only a guest can tell.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance import clients, scenes
+from conformance.stories import content
 from conformance.story import Story, story
 
 A, B = "$A", "$B"  # stand for the snapshot that boots, and one of 1 GiB of data
@@ -126,6 +127,14 @@ def _tell(told: Story, row: Row) -> None:
         it.a = scenes.root_snapshot(told, ec2)
         it.b = scenes.new_snapshot(told, ec2, scenes.new_volume(told, ec2))
         it.grown = ec2.describe_snapshots(SnapshotIds=[it.a])["Snapshots"][0]["VolumeSize"] - 1
+    with told.step("what is in them is known"):
+        data, boot = content.random(0, 1), content.random(0, 1)
+        it.b = content.write(told, ec2, data)
+        if told.target.snapshot is None:
+            it.a = content.write(told, ec2, boot)
+        else:
+            boot = dict(content.blocks(told, it.a, content.MIB // content.BLOCK))
+        it.begin = {"": content.beginning({}), A: content.beginning(boot), B: content.beginning(data)}
     with told.step("the image shows its mapping"):
         it.image = scenes.new_image(told, ec2, _put(row.image, it.a, it.b))
         shown = {m["DeviceName"]: m for m in ec2.describe_images(ImageIds=[it.image])["Images"][0]["BlockDeviceMappings"]}
@@ -142,6 +151,8 @@ def _tell(told: Story, row: Row) -> None:
         it.instance = scenes.launch(told, ec2, it.image, asked)
     with told.step("C1, C3: the disks are those that were asked for"):
         _check_disks(told, ec2, row)
+    with told.step("C2: they hold what they were made of"):
+        _check_content(told, ec2, row)
     if row.attach:
         with told.step("attach a volume, detach it, attach it again"):
             it.later = scenes.new_volume(told, ec2)
@@ -174,6 +185,8 @@ def _tell(told: Story, row: Row) -> None:
             ec2.start_instances(InstanceIds=[it.instance])
             scenes.reach(told, ec2, it.instance, "running")
             _check_disks(told, ec2, row)
+        with told.step("C6: and holds the same"):
+            _check_content(told, ec2, row)
     with told.step("C7: terminate; each volume is deleted or kept as its flag says"):
         ec2.terminate_instances(InstanceIds=[it.instance])
         last = scenes.reach(told, ec2, it.instance, "terminated")
@@ -191,6 +204,14 @@ def _tell(told: Story, row: Row) -> None:
 def _status(ec2: Any, volume: str) -> str:
     (row,) = ec2.describe_volumes(VolumeIds=[volume])["Volumes"]
     return str(row["Attachments"][0]["State"]) if row["Attachments"] else "none"
+
+
+def _check_content(told: Story, ec2: Any, row: Row) -> None:
+    it = told.it
+    wanted = {device: it.begin[disk.origin] for device, disk in row.disks.items()}
+    if row.attach and "later" in vars(it):
+        wanted["/dev/sdf"] = it.begin[""]
+    told.same("what the disks begin with", content.beginnings(told, ec2, it.instance), wanted)
 
 
 def _check_disks(told: Story, ec2: Any, row: Row) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from conformance import clients, scenes
 from conformance.story import Story, story
 
-BLOCK = 524_288
+BLOCK, MIB = 524_288, 1 << 20
 _ZEROS = hashlib.sha256(bytes(BLOCK)).hexdigest()
 Sums = dict[int, str]  # number of a block -> SHA-256 of it; blocks of zeros are left out
 
@@ -43,6 +43,18 @@ def sums(some: Iterable[tuple[int, bytes]]) -> Sums:
 def read(told: Story, snapshot: str) -> Sums:
     """What is in a snapshot."""
     return sums(blocks(told, snapshot))
+
+
+def beginning(some: dict[int, bytes]) -> str:
+    """The SHA-256 of the first MiB of a disk with these blocks."""
+    return hashlib.sha256(b"".join(some.get(number, bytes(BLOCK)) for number in range(MIB // BLOCK))).hexdigest()
+
+
+def beginnings(told: Story, ec2: Any, instance: str) -> dict[str, str]:
+    """Device of an instance -> SHA-256 of the first MiB there, as snapshots taken now have it."""
+    return {
+        device: beginning(dict(blocks(told, snapshot, MIB // BLOCK))) for device, snapshot in _cut(told, ec2, instance).items()
+    }
 
 
 def write(told: Story, ec2: Any, some: dict[int, bytes], parent: str | None = None) -> str:
@@ -92,6 +104,13 @@ def content(told: Story) -> None:
         copy = ec2.copy_snapshot(SourceSnapshotId=deep, SourceRegion=told.target.region)["SnapshotId"]
         scenes.completed(told, ec2, copy)
         told.same("the copy", read(told, copy), sums(it.first.items()))
+    with told.step("so do five snapshots of one volume, taken at once, and a volume of each"):
+        volume = scenes.new_volume(told, ec2, SnapshotId=it.snapshot)
+        many = [ec2.create_snapshot(VolumeId=volume)["SnapshotId"] for _ in range(5)]
+        for snapshot in many:
+            scenes.completed(told, ec2, snapshot)
+            again = scenes.new_snapshot(told, ec2, scenes.new_volume(told, ec2, SnapshotId=snapshot))
+            told.same(f"{snapshot} and its volume", [read(told, snapshot), read(told, again)], [sums(it.first.items())] * 2)
     with told.step("C2: the disks of a machine, while it runs, hold what they were made of"):
         it.image = scenes.new_image(told, ec2, [scenes.ebs(scenes.ROOT, SnapshotId=it.snapshot)])
         disks = [scenes.ebs("/dev/sdc", SnapshotId=child, VolumeSize=2), scenes.ebs("/dev/sdd", VolumeSize=1)]
@@ -114,9 +133,14 @@ def content(told: Story) -> None:
 
 
 def _disks(told: Story, ec2: Any) -> dict[str, Sums]:
-    """Device -> what is in the volume there now, from snapshots of one moment."""
-    rows = ec2.create_snapshots(InstanceSpecification={"InstanceId": told.it.instance})["Snapshots"]
-    devices = {row["VolumeId"]: device for device, row in scenes.disks(ec2, told.it.instance).items()}
+    """Device -> what is in the volume there now."""
+    return {device: read(told, snapshot) for device, snapshot in _cut(told, ec2, told.it.instance).items()}
+
+
+def _cut(told: Story, ec2: Any, instance: str) -> dict[str, str]:
+    """Device of an instance -> a snapshot of the volume there, all of one moment, completed."""
+    rows = ec2.create_snapshots(InstanceSpecification={"InstanceId": instance})["Snapshots"]
+    devices = {row["VolumeId"]: device for device, row in scenes.disks(ec2, instance).items()}
     for row in rows:
         scenes.completed(told, ec2, row["SnapshotId"])
-    return {devices[row["VolumeId"]]: read(told, row["SnapshotId"]) for row in rows}
+    return {devices[row["VolumeId"]]: row["SnapshotId"] for row in rows}

@@ -64,6 +64,7 @@ def instances(told: Story) -> None:
         told.same("AvailabilityZone", row["Placement"]["AvailabilityZone"], told.target.zones[0])
         told.among("Monitoring", row["Monitoring"]["State"], ("enabled", "pending"))
         told.true("ProductCodes is there", row.get("ProductCodes") == [])
+        it.address = row["PrivateIpAddress"]
     with told.step("its volumes are tagged, deleted with it, and found by filter"):
         for device, volume in scenes.volumes(ec2, it.one).items():
             told.same(f"{device} tags", volume.get("Tags"), [{"Key": "of", "Value": "volume"}])
@@ -112,6 +113,8 @@ def instances(told: Story) -> None:
             "StateTransitionReason", row.get("StateTransitionReason"), r"User initiated \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d GMT\)"
         )
         told.same("PublicDnsName", row.get("PublicDnsName"), "")
+        told.true("it has no public address", "PublicIpAddress" not in row)
+        told.same("the private address, which stays", row.get("PrivateIpAddress"), it.address)
     with told.step("stopped ones have no status, unless asked for"):
         told.same("by default", ec2.describe_instance_status(InstanceIds=[it.one])["InstanceStatuses"], [])
         (row,) = ec2.describe_instance_status(InstanceIds=[it.one], IncludeAllInstances=True)["InstanceStatuses"]

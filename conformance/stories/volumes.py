@@ -237,6 +237,10 @@ def attachments(told: Story) -> None:
         told.made.add("volumeId", root)
         ec2.start_instances(InstanceIds=[it.instance])
         scenes.reach(told, ec2, it.instance, "running")
+    with told.step("after the restart the second leaves while it runs"):
+        ec2.detach_volume(VolumeId=it.second, InstanceId=it.instance, Device="xvdh")
+        told.until("available", lambda: scenes.volume_state(ec2, it.second), lambda state: state == "available")
+        told.same("the devices", sorted(scenes.disks(ec2, it.instance)), [scenes.ROOT, "/dev/sdf"])
     with told.step("terminate: what came later stays"):
         ec2.terminate_instances(InstanceIds=[it.instance])
         scenes.reach(told, ec2, it.instance, "terminated")

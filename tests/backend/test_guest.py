@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.backend.conftest import PROJECT
+from ec2gw.backend.libvirt.accelerator import Accelerator
+from tests.backend.conftest import PROJECT, make_disk, until
 
 MIB = 1 << 20
 
@@ -37,3 +38,50 @@ def test_a_kernel_that_is_not_there_is_told_plainly(tmp_path: Path) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "holds no kernel" in done.stderr
     assert not (tmp_path / "out.img").exists()
+
+
+# A metadata service for one connection on its standard input and output, as QEMU's guestfwd starts it. It gives a token by PUT,
+# and then answers only who shows it.
+SERVICE = """
+import sys
+method, path, _ = sys.stdin.readline().split()
+headers = {}
+while line := sys.stdin.readline().strip():
+    name, _, value = line.partition(":")
+    headers[name.lower()] = value.strip()
+listing = {"ami": "sda1", "root": "/dev/sda1", "ebs1": "sdf", "ephemeral0": "sdb"}
+pages = {"/latest/meta-data/block-device-mapping/" + name: value for name, value in listing.items()}
+pages["/latest/meta-data/block-device-mapping/"] = "\\n".join(listing)
+if method == "PUT" and path == "/latest/api/token" and headers["x-aws-ec2-metadata-token-ttl-seconds"]:
+    status, body = "200 OK", "a-token=="
+elif headers.get("x-aws-ec2-metadata-token") != "a-token==":
+    status, body = "401 Unauthorized", ""
+elif path in pages:
+    status, body = "200 OK", pages[path]
+else:
+    status, body = "404 Not Found", ""
+sys.stdout.write(f"HTTP/1.0 {status}\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n{body}")
+"""
+
+
+def boot(image: Path, accelerated: Accelerator, tmp_path: Path, *network: str) -> str:
+    """What a machine told by the time it was ready."""
+    disk = make_disk(tmp_path / "disk.qcow2", "64M", backing=image, backing_format="raw")
+    console = tmp_path / "console"
+    machine = ("-accel", accelerated, "-m", "256", "-display", "none", "-nodefaults", "-serial", f"file:{console}")
+    drive = f"file={disk.path},format=qcow2,if=virtio"
+    with subprocess.Popen(["qemu-system-x86_64", *machine, "-drive", drive, *network]) as process:
+        try:
+            until(lambda: console.exists() and "EC2GW-GUEST ready" in console.read_text(errors="replace"))
+            return console.read_text(errors="replace").replace("\r\n", "\n")
+        finally:
+            process.kill()
+
+
+def test_the_guest_tells_what_the_metadata_service_says(guest_image: Path, accelerated: Accelerator, tmp_path: Path) -> None:
+    service = tmp_path / "service.py"
+    service.write_text(SERVICE)
+    forward = f"guestfwd=tcp:169.254.169.254:80-cmd:{sys.executable} -u {service}"
+    network = ("-netdev", f"user,id=net,restrict=on,net=169.254.0.0/16,{forward}", "-device", "virtio-net-pci,netdev=net")
+    told = boot(guest_image, accelerated, tmp_path, *network)
+    assert "\nEC2GW-GUEST metadata ami=sda1 root=/dev/sda1 ebs1=sdf ephemeral0=sdb\n" in told
