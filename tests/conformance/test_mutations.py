@@ -85,6 +85,10 @@ MUTATIONS = {
     "flag turned in a mapping": Mutation(
         (CHECKLIST,), answer("DescribeInstances", "<deleteOnTermination>false<", "<deleteOnTermination>true<")
     ),
+    "volumes let go at a stop": Mutation(
+        (CHECKLIST,),
+        answer("DescribeInstances", "<blockDeviceMapping>.*?</blockDeviceMapping>(?=.*<name>stopped<)", "<blockDeviceMapping/>"),
+    ),
     "device name respelt": Mutation((CHECKLIST, BOTO2), answer("DescribeVolumes", "<device>/dev/sd", "<device>/dev/vd")),
     "not XML": Mutation((OLD, BOTO2), answer("DescribeVolumes", "^.*$", "{}")),
     "lost page token": Mutation((LISTS,), answer("DescribeVolumes", r"<nextToken>.*?</nextToken>", "")),
