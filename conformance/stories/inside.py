@@ -149,7 +149,7 @@ def guest(told: Story) -> None:
         ec2.terminate_instances(InstanceIds=[again])
 
 
-@story("boto3 guest checks again and again")
+@story("boto3 guest again and again")
 def rounds(told: Story) -> None:
     """Rows 3, 5 and 7 of the checklist from inside: a grown root, a disk of the instance's own, what is taken away at launch; and
     the same disks at every one of several boots.

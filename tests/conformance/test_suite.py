@@ -26,7 +26,7 @@ UNTOLD = {
     "euca2ools": "is not on this machine",
     "Terraform": "erraform",
     "boto3 guest checks": "no snapshot of the guest image",
-    "boto3 guest checks again and again": "no snapshot of the guest image",
+    "boto3 guest again and again": "no snapshot of the guest image",
 }
 # What the gateway has not, and a guest says so: the pattern of a step, and what is said.
 LACKING = (re.compile("C4: .*"), "the guest finds no metadata service: no network card")
