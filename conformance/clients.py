@@ -53,13 +53,8 @@ def _client(service: str, url: str, target: Target, key: Key, checked: bool) -> 
 
 
 def blocks(told: Story) -> Any:
-    """A story's boto3 client of the EBS direct APIs, one for all its steps: to make one takes longer than most of what is asked.
-
-    A refusal that is not in their form raises Unsupported: nobody there knows them.
-    """
-    if "ebs" in told.clients:
-        return told.clients["ebs"]
-    client = told.clients["ebs"] = _client("ebs", told.target.blocks or told.target.url, told.target, told.target.key, True)
+    """A boto3 client of the EBS direct APIs. A refusal that is not in their form raises Unsupported: nobody there knows them."""
+    client = _client("ebs", told.target.blocks or told.target.url, told.target, told.target.key, True)
 
     def note(parsed: dict[str, Any], model: Any, **_: object) -> None:
         code = str(parsed.get("Error", {}).get("Code", ""))

@@ -174,7 +174,6 @@ class Story:
         self.it = Kept()
         self.made = Made()
         self.made_by_second = Made()
-        self.clients: dict[str, Any] = {}  # by service, where a story keeps one
         self._listen = listen
         self._complaints: list[str] = []
         self._step = ""

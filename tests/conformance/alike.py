@@ -35,8 +35,10 @@ _SOON = [
     {"pending", "running"}, {"pending", "completed"}, {"pending", "available"},
 ]  # fmt: skip
 _STATES = ("instanceState/name", "currentState/name", "previousState/name", "status", "state", "ebs/status")
-# Steps that show what is there at a moment: a page of everybody's, what is just now in some state, or what ended just now.
-_MOMENTS = re.compile(r".*(paged|describe-volumes-two-values|describe-volumes-of-instance|describe-instances-by-mapping)")
+# Steps that show what is there at a moment: a page of everybody's, what is just now in some state, or how far something is.
+_MOMENTS = re.compile(
+    r".*(paged|describe-volumes-two-values|describe-volumes-of-instance|describe-instances-by-mapping|modify: bigger.*)"
+)
 
 
 class Pair:
