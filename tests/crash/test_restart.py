@@ -51,12 +51,10 @@ def snapshot(ec2: Any, volume: str) -> str:
 
 
 def content(served: Gateway, snapshot: str) -> str:
-    """The SHA-256 of all blocks of a snapshot that are not zeros, with their numbers."""
+    """The SHA-256 of the first dozen blocks that a snapshot has, but for those of zeros, with their numbers."""
     ebs = served.client("ebs")
     whole = hashlib.sha256()
-    page = ebs.list_snapshot_blocks(SnapshotId=snapshot, MaxResults=10_000)
-    assert "NextToken" not in page
-    for row in page["Blocks"]:
+    for row in ebs.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"][:12]:
         data = ebs.get_snapshot_block(SnapshotId=snapshot, **row)["BlockData"].read()
         if data.count(0) != BLOCK:
             whole.update(b"%d" % row["BlockIndex"] + data)
