@@ -93,7 +93,7 @@ ROWS = {
         [ebs("/dev/sdc", SnapshotId=B, DeleteOnTermination=False)],
         {ROOT: Disk(1, True, A), "/dev/sdc": Disk(1, False, B)},
         attach=True,
-        rest=20,
+        rest=60,
     ),
     "13 terminated while stopped": Row(
         _IMAGE_1,
