@@ -26,6 +26,7 @@ from ec2gw.backend.ports import Hypervisor, VolumeStore
 from ec2gw.backend.staging import Staging
 from ec2gw.backend.stores import lvm
 from ec2gw.cloud import accounts, networks
+from ec2gw.door import reception
 from ec2gw.door.traffic import Traffic
 from ec2gw.ebs import server as blocks_face
 from ec2gw.engine import loop
@@ -195,11 +196,9 @@ class App:
             self.address = settings.endpoint or _as_seen(self._door)
             region = api.Region(settings.region, settings.zone_names, self.address, settings.patience)
             counts = prometheus_client.CollectorRegistry()
-            face = server.Server(database, vault, region, self._engine, counts, traffic)
-            application = face.application()
+            self._face = server.Server(database, vault, region, self._engine, counts, traffic)
             hands = Blocks(zones, staging)
-            blocks_face.Server(database, vault, settings.zone_names[0], hands, counts).join(application)
-            self._face = web.AppRunner(application, access_log=None, shutdown_timeout=DRAIN)
+            self._blocks_face = blocks_face.Server(database, vault, settings.zone_names[0], hands, counts)
             self._operations = web.AppRunner(operations.application(database, counts), access_log=None)
             self._opened = opened.pop_all()
 
@@ -224,8 +223,11 @@ class App:
             run(_open(self._operations, self._side_door))
         self._engine.start()
         self._opened.callback(self._engine.stop)
-        self._opened.callback(lambda: run(self._face.cleanup()))
-        run(_open(self._face, self._door))
+        self._opened.callback(self._face.close)
+        self._opened.callback(self._blocks_face.close)
+        faces = run(reception.runner(self._blocks_face.beside(self._face.answer), DRAIN))
+        self._opened.callback(lambda: run(faces.cleanup()))
+        run(_open(faces, self._door))
         return self.port
 
     def stop(self) -> None:
@@ -284,6 +286,6 @@ def _as_seen(door: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-async def _open(runner: web.AppRunner, door: socket.socket) -> None:
+async def _open(runner: web.BaseRunner, door: socket.socket) -> None:
     await runner.setup()
     await web.SockSite(runner, door, backlog=1024).start()

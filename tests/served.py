@@ -1,4 +1,4 @@
-"""A face under test: an application on loopback over records of its own, with keys of two accounts."""
+"""A face under test: on loopback over records of its own, with keys of two accounts."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from ec2gw.cloud import accounts, networks
+from ec2gw.door import reception
 from ec2gw.state import records, session, vault
 
 REGION = "us-east-1"
@@ -47,15 +48,15 @@ class Served:
         self.registry = CollectorRegistry()
         self.first, self.second = self.key("first"), self.key("second")
 
-    def serve(self, application: web.Application) -> None:
+    def serve(self, answer: reception.Answer) -> None:
         """From now on, on `port`."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._runner = web.AppRunner(application, access_log=None)
-        self.port: int = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+        self.port: int = asyncio.run_coroutine_threadsafe(self._listen(answer), self._loop).result()
 
-    async def _listen(self) -> int:
+    async def _listen(self, answer: reception.Answer) -> int:
+        self._runner = await reception.runner(answer, 60)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         port: int = self._runner.addresses[0][1]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
-from aiohttp import ClientPayloadError, web
+from aiohttp import ClientPayloadError, HttpVersion11, web
 
 from ec2gw.door import signature
 from ec2gw.model import errors
@@ -14,15 +15,26 @@ MOST_LINE = 64 * 1024  # a GET may carry user data, of 16 KiB before base64
 MOST_HEADER = 16 * 1024
 PATIENCE = 30.0  # seconds a client has to send its body
 
+Answer = Callable[[web.BaseRequest], Awaitable[web.Response]]
 
-async def receive(request: web.Request) -> signature.Raw:
+
+async def runner(answer: Answer, drain: float) -> web.ServerRunner:
+    """A server that has `answer` answer every request, whatever its path. Those under way have `drain` seconds when it ends."""
+    # There is nothing to route, and aiohttp's Application would take a tenth of a small answer's time. A body is signed as
+    # sent, so it must not be unpacked first.
+    server = web.Server(answer, access_log=None, auto_decompress=False, max_line_size=MOST_LINE, max_field_size=MOST_HEADER)
+    return web.ServerRunner(server, shutdown_timeout=drain)
+
+
+async def receive(request: web.BaseRequest) -> signature.Raw:
     """The request as it was sent. Raises Burdensome for a body that is too large, too slow or broken off."""
     try:
-        # Nearly every body has come with its headers, and then there is nothing to wait for.
-        async with asyncio.timeout(None if request.content.is_eof() else PATIENCE):
-            body = await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise errors.Burdensome("body-too-large", most=MOST_BODY) from None
+        if request.content.is_eof():  # nearly every body has come with its headers
+            body = await _body(request)
+        else:
+            async with asyncio.timeout(PATIENCE):
+                await _encourage(request)
+                body = await _body(request)
     except TimeoutError:
         raise errors.Burdensome("body-late") from None
     except (ClientPayloadError, ConnectionError, web.RequestPayloadError):
@@ -30,7 +42,23 @@ async def receive(request: web.Request) -> signature.Raw:
     return signature.Raw(request.method, request.raw_path, _headers(request), body)
 
 
-def _headers(request: web.Request) -> tuple[tuple[str, str], ...]:
+async def _encourage(request: web.BaseRequest) -> None:
+    """Some clients send a large body only when they are told that it is wanted."""
+    if request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself has not begun
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    body = bytearray()
+    while chunk := await request.content.readany():
+        body += chunk
+        if len(body) > MOST_BODY:
+            raise errors.Burdensome("body-too-large", most=MOST_BODY)
+    return bytes(body)
+
+
+def _headers(request: web.BaseRequest) -> tuple[tuple[str, str], ...]:
     """The headers in order. A byte that is not UTF-8 stays what it was, so that the signature is over what was sent."""
     return tuple(
         (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape")) for name, value in request.raw_headers

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 LULL = 0.002  # seconds without a request: a client that has its answer may be about to send the next
 MOST_WAY = 0.05  # seconds that anyone gives way, so that everything goes on however many ask
@@ -23,15 +21,13 @@ class Traffic:
         self._last = 0.0
         self._turn = threading.Lock()
 
-    @contextmanager
-    def counted(self) -> Iterator[None]:
-        """A request is under way."""
+    def __enter__(self) -> None:
+        """A request is under way, until the block ends."""
         self._count += 1
-        try:
-            yield
-        finally:
-            self._count -= 1
-            self._last = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._count -= 1
+        self._last = time.monotonic()
 
     def give_way(self) -> None:
         """Block until there has been none for a moment, at most MOST_WAY seconds."""

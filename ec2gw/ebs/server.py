@@ -13,6 +13,7 @@ import functools
 import threading
 import time
 import uuid
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 
 import prometheus_client
@@ -65,34 +66,39 @@ class Server:
             "ec2gw_ebs_request_seconds", "Seconds from the first byte to the answer", ["action"], registry=registry
         )
 
-    def join(self, application: web.Application) -> None:
-        """Answer the paths of this service in an application that answers all others."""
-        for path in ("/snapshots", "/snapshots/{path:.*}"):
-            application.router.add_route("*", path, self._answer)
-        application.on_cleanup.append(self._close)
+    def beside(self, other: reception.Answer) -> reception.Answer:
+        """Answers the paths of this service here, and has `other` answer all others."""
 
-    async def _close(self, _application: web.Application) -> None:
+        def answer(request: web.BaseRequest) -> Awaitable[web.Response]:
+            own = f"{request.rel_url.raw_path}/".startswith("/snapshots/")
+            return self.answer(request) if own else other(request)
+
+        return answer
+
+    def close(self) -> None:
+        """Wait for what the threads still do, and let go of them."""
         for pool in (self._looking, self._writing):
-            await asyncio.to_thread(pool.shutdown)
+            pool.shutdown()
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        """The answer to a request. Raises nothing."""
         began = time.perf_counter()
         request_id = str(uuid.uuid4())
         notes = {"action": "unknown", "method": request.method, "client": request.remote}
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            code = "OK"
-            try:
-                status, headers, body = await self._within(request, notes)
-            except Exception as error:
-                fault = _fault(error, notes)
-                code, status, (headers, body) = fault.code, fault.status, wire.write_error(fault)
-            seconds = time.perf_counter() - began
-            self._count.labels(notes["action"], code).inc()
-            self._seconds.labels(notes["action"]).observe(seconds)
-            _log.info("request", **notes, code=code, status=status, ms=round(seconds * 1000, 1), size=len(body))
+        structlog.contextvars.bind_contextvars(request_id=request_id)  # each request has a task, and so a context, of its own
+        code = "OK"
+        try:
+            status, headers, body = await self._within(request, notes)
+        except Exception as error:
+            fault = _fault(error, notes)
+            code, status, (headers, body) = fault.code, fault.status, wire.write_error(fault)
+        seconds = time.perf_counter() - began
+        self._count.labels(notes["action"], code).inc()
+        self._seconds.labels(notes["action"]).observe(seconds)
+        _log.info("request", **notes, code=code, status=status, ms=round(seconds * 1000, 1), size=len(body))
         return web.Response(status=status, headers=headers | {"x-amzn-RequestId": request_id}, body=body)
 
-    async def _within(self, request: web.Request, notes: dict[str, str | None]) -> tuple[int, dict[str, str], bytes]:
+    async def _within(self, request: web.BaseRequest, notes: dict[str, str | None]) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body. At most so many requests are let in at a time."""
         path = request.raw_path.partition("?")[0]
         found = model.find(request.method, path)

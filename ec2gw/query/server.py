@@ -13,7 +13,7 @@ import datetime
 import functools
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -35,7 +35,6 @@ MOST_OVERHEARD = 8 * 1024  # bytes of a request that may hold up the event loop 
 
 _log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,46 +111,32 @@ class Server:
             "ec2gw_request_seconds", "Seconds from the first byte to the answer", ["action"], registry=registry
         )
 
-    def application(self) -> web.Application:
-        """The face as an aiohttp application; every path is EC2's."""
-        application = web.Application(
-            middlewares=[_always_xml],
-            client_max_size=reception.MOST_BODY,
-            # A body is signed as sent, so it must not be unpacked first.
-            handler_args={
-                "max_line_size": reception.MOST_LINE,
-                "max_field_size": reception.MOST_HEADER,
-                "auto_decompress": False,
-            },
-        )
-        application.router.add_route("*", "/{path:.*}", self._answer)
-        application.on_cleanup.append(self._close)
-        return application
-
-    async def _close(self, _application: web.Application) -> None:
+    def close(self) -> None:
+        """Wait for what the threads still do, and let go of them."""
         for pool in (self._looking, self._writing, self._waiting):
-            await asyncio.to_thread(pool.shutdown)
+            pool.shutdown()
 
     # -- the life of a request -----------------------------------------------------------------------------------------
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        """The answer to a request of any path. Raises nothing."""
         began = time.perf_counter()
         request_id = str(uuid.uuid4())
         notes = {"action": "unknown", "method": request.method, "client": request.remote}
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                raw = await self._receive(request)
-                reply = await self._serve(raw, request_id, notes)
-            except Fault as fault:
-                reply = _refusal(fault, request_id)
-            except Exception:
-                _log.exception("request failed", **notes)
-                reply = _refusal(Fault("InternalError", "An internal error has occurred"), request_id)
-            seconds = time.perf_counter() - began
-            code, status = (reply.fault.code, reply.fault.status) if reply.fault else ("OK", 200)
-            self._count.labels(notes["action"], code).inc()
-            self._seconds.labels(notes["action"]).observe(seconds)
-            _log.info("request", **notes, code=code, status=status, ms=round(seconds * 1000, 1), size=len(reply.body))
+        structlog.contextvars.bind_contextvars(request_id=request_id)  # each request has a task, and so a context, of its own
+        try:
+            raw = await self._receive(request)
+            reply = await self._serve(raw, request_id, notes)
+        except Fault as fault:
+            reply = _refusal(fault, request_id)
+        except Exception:
+            _log.exception("request failed", **notes)
+            reply = _refusal(Fault("InternalError", "An internal error has occurred"), request_id)
+        seconds = time.perf_counter() - began
+        code, status = (reply.fault.code, reply.fault.status) if reply.fault else ("OK", 200)
+        self._count.labels(notes["action"], code).inc()
+        self._seconds.labels(notes["action"]).observe(seconds)
+        _log.info("request", **notes, code=code, status=status, ms=round(seconds * 1000, 1), size=len(reply.body))
         headers = {
             "Content-Type": "text/xml;charset=UTF-8",
             "x-amzn-RequestId": request_id,
@@ -163,7 +148,7 @@ class Server:
             headers["Allow"] = "GET, POST"
         return web.Response(status=status, headers=headers, body=reply.body)
 
-    async def _receive(self, request: web.Request) -> signature.Raw:
+    async def _receive(self, request: web.BaseRequest) -> signature.Raw:
         """The request's bytes. Raises faults for another method, too large a body and one that does not come."""
         if request.method not in ("GET", "POST"):
             raise Fault("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
@@ -174,7 +159,7 @@ class Server:
 
     async def _serve(self, raw: signature.Raw, request_id: str, notes: dict[str, str | None]) -> _Reply:
         arrival = _Arrival(raw, request_id, notes, self._database.stamp())
-        with self._traffic.counted():
+        with self._traffic:
             heard, reply = await self._reply(arrival)
         action = heard.action
         if self._bell is None or action is None:
@@ -297,18 +282,6 @@ class Server:
         """Run in a thread, with this request's log context."""
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(pool, functools.partial(context.run, run, *args))
-
-
-@web.middleware
-async def _always_xml(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """What aiohttp itself refuses (a target that is no path) is said in EC2's XML too: old clients read nothing else."""
-    try:
-        return await handler(request)
-    except web.HTTPException as problem:
-        request_id = str(uuid.uuid4())
-        body = wire.write_error("InvalidRequest", "The request received was invalid", request_id)
-        headers = {"Content-Type": "text/xml;charset=UTF-8", "x-amzn-RequestId": request_id}
-        return web.Response(status=problem.status, headers=headers, body=body)
 
 
 def _refusal(fault: Fault, request_id: str) -> _Reply:

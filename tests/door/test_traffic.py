@@ -24,7 +24,7 @@ def test_who_gives_way_goes_on_when_the_request_is_answered() -> None:
         road.give_way()
         passed.set()
 
-    with road.counted():
+    with road:
         waiting = threading.Thread(target=pass_by)
         waiting.start()
         assert not passed.wait(traffic.MOST_WAY / 2)
@@ -34,7 +34,7 @@ def test_who_gives_way_goes_on_when_the_request_is_answered() -> None:
 
 def test_who_gives_way_goes_on_in_the_end_however_many_ask() -> None:
     road = traffic.Traffic()
-    with road.counted():
+    with road:
         began = time.monotonic()
         road.give_way()
         assert time.monotonic() - began >= traffic.MOST_WAY
@@ -43,7 +43,7 @@ def test_who_gives_way_goes_on_in_the_end_however_many_ask() -> None:
 def test_a_request_that_fails_is_over() -> None:
     road = traffic.Traffic()
     try:
-        with road.counted():
+        with road:
             raise ZeroDivisionError
     except ZeroDivisionError:
         pass

@@ -56,15 +56,16 @@ class House(Served):
         self.engine = Engine(self.database, zones, simulated.Hypervisor(folder / "machines"), self.staging, downloads)
         self.blocks = Blocks(zones, self.staging)
         region = api.Region(REGION, (ZONE,), "127.0.0.1:8773")
-        application = Server(self.database, self.vault, region, self.engine, self.registry).application()
+        self.query = Server(self.database, self.vault, region, self.engine, self.registry)
         self.server = server.Server(self.database, self.vault, ZONE, self.blocks, self.registry)
-        self.server.join(application)
-        self.serve(application)
+        self.serve(self.server.beside(self.query.answer))
         self.engine.start()
 
     def close(self) -> None:
         self.engine.stop()
         super().close()
+        self.server.close()
+        self.query.close()
 
     def send(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None, *, sign: bool = True

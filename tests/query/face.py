@@ -68,7 +68,11 @@ class Face(Served):
         self.bell = Bell()
         region = api.Region(REGION, ZONES, "127.0.0.1:8773")
         self.server = server.Server(self.database, self.vault, region, self.bell, self.registry)
-        self.serve(self.server.application())
+        self.serve(self.server.answer)
+
+    def close(self) -> None:
+        super().close()
+        self.server.close()
 
     def ask(self, action: str, *, key: Key | None = None, version: str = "2016-11-15", **params: str) -> Reply:
         """A request of any parameters, signed; `__` in a name stands for a dot."""

@@ -120,6 +120,20 @@ def test_a_body_that_does_not_come_is_given_up(face: Face, monkeypatch: pytest.M
     assert b"<Code>RequestTimeout</Code>" in answer
 
 
+@pytest.mark.parametrize(
+    ("version", "told"), [(b"HTTP/1.1", b"HTTP/1.1 100 Continue\r\n\r\n"), (b"HTTP/1.0", b"")], ids=["1.1", "1.0"]
+)
+def test_a_client_that_asks_first_is_told_to_send_its_body(face: Face, version: bytes, told: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", face.port), timeout=10) as asking:
+        head = b"Host: x\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: 18\r\n\r\n"
+        asking.sendall(b"POST / " + version + b"\r\n" + head)
+        assert asking.recv(len(told)) == told
+        asking.sendall(b"Version=2016-11-15")
+        answer = b"".join(iter(lambda: asking.recv(65536), b""))
+    assert answer.startswith(version + b" 403 "), answer
+    assert b"<Code>MissingAuthenticationToken</Code>" in answer
+
+
 # -- who and what ---------------------------------------------------------------------------------------------------
 
 
