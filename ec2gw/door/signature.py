@@ -27,6 +27,10 @@ LONGEST_PRESIGNED = 604_800
 
 _V4 = "AWS4-HMAC-SHA256"
 _UNSIGNED_BODY = "UNSIGNED-PAYLOAD"
+_BASIC_TIME = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_SPACES = re.compile("  +")
+_PORT = re.compile(":[0-9]*$")
+_NO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,7 @@ def _v4_header_date(raw: Raw, signed_headers: str) -> tuple[str, datetime.dateti
 
 
 def _basic_time(text: str) -> datetime.datetime:
-    if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", text):
+    if _BASIC_TIME.fullmatch(text):
         try:
             return datetime.datetime.fromisoformat(text)
         except ValueError:
@@ -254,11 +258,13 @@ def _match_v4(
 
 def _v4_header_value(raw: Raw, name: str, host: str) -> str:
     values = [host] if name == "host" else raw.header(name)
-    return ",".join(re.sub(" +", " ", value.strip()) for value in values)
+    return ",".join(_SPACES.sub(" ", value.strip()) for value in values)
 
 
 def _v4_paths(path: str) -> list[str]:
     """The path as the textbook has it (normal form, encoded once more), and as it was sent."""
+    if path == "/":
+        return [path]
     normal = posixpath.normpath("/" + path.lstrip("/"))
     if path.endswith("/") and normal != "/":
         normal += "/"
@@ -267,6 +273,8 @@ def _v4_paths(path: str) -> list[str]:
 
 def _v4_queries(query: str) -> list[str]:
     """The sorted query as the textbook has it (decoded and encoded anew), and of the pieces as they were sent."""
+    if not query:
+        return [query]
     decoded = sorted((_quote(name), _quote(value)) for name, value in _decode(_bytes(query)))
     pieces = sorted((name, value) for name, _, value in (pair.partition("=") for pair in query.split("&") if pair))
     return _different(*("&".join(f"{name}={value}" for name, value in pairs) for pairs in (decoded, pieces)))
@@ -337,7 +345,7 @@ def _admit(credential: Credential, token: str | None, matched: bool) -> Credenti
 def _hosts(raw: Raw) -> list[str]:
     """The Host header as received, and without its port: some clients sign the bare name."""
     host = (raw.header("host") or [""])[0].strip()
-    return _different(host, re.sub(r":[0-9]*$", "", host))
+    return _different(host, _PORT.sub("", host))
 
 
 def _decode(text: bytes) -> Iterator[tuple[str, str]]:
@@ -348,10 +356,13 @@ def _decode(text: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _unquote(text: bytes) -> str:
-    if re.search(rb"%(?![0-9A-Fa-f]{2})", text):
-        raise _malformed()
+    text = text.replace(b"+", b" ")
+    if b"%" in text:
+        if _NO_ESCAPE.search(text):
+            raise _malformed()
+        text = urllib.parse.unquote_to_bytes(text)
     try:
-        return urllib.parse.unquote_to_bytes(text.replace(b"+", b" ")).decode("utf-8")
+        return text.decode("utf-8")
     except UnicodeDecodeError:
         raise _malformed() from None
 
