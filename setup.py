@@ -30,6 +30,7 @@ setup(
         "cryptography>=42",
         "jmespath>=1.0",
         "lxml>=5",
+        "orjson>=3.10",
         "prometheus-client>=0.20",
         "pydantic-settings>=2.3",
         "rich>=13",

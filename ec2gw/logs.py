@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
+import orjson
 import structlog
 from structlog.typing import Processor
 
@@ -16,7 +19,7 @@ def configure(form: Literal["auto", "console", "json"]) -> None:
     last: list[Processor] = (
         [structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)]
         if form == "console" or (form == "auto" and terminal)
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)]
     )
     structlog.configure(
         processors=[
@@ -29,3 +32,16 @@ def configure(form: Literal["auto", "console", "json"]) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _json(line: dict[str, Any], default: Callable[[Any], Any]) -> str:
+    """A log line in ASCII, so that nothing in it can mean anything to a terminal.
+
+    orjson takes a tenth of json's time, but lets all of Unicode through, and refuses half a surrogate pair and numbers beyond 64
+    bits.
+    """
+    try:
+        text = orjson.dumps(line, default)
+    except orjson.JSONEncodeError:
+        return json.dumps(line, default=default)
+    return text.decode() if text.isascii() else json.dumps(line, default=default)
