@@ -10,9 +10,11 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import JSON, bindparam, delete, event, insert, inspect, select
+from sqlalchemy import JSON, bindparam, delete, event, insert, select
 from sqlalchemy.engine import Connection
-from sqlalchemy.orm import Mapped, Mapper, ORMExecuteState, Session, mapped_column, object_session
+from sqlalchemy.orm import Mapped, Mapper, ORMExecuteState, Session, mapped_column, object_mapper, object_session
+from sqlalchemy.orm.attributes import get_history
+from sqlalchemy.orm.base import PASSIVE_NO_INITIALIZE
 
 from ec2gw.state import networks, records
 from ec2gw.state.records import Record
@@ -82,13 +84,12 @@ def _columns(mapper: Mapper[Any]) -> tuple[str, ...] | None:
 
 def _ids(row: Record) -> Iterator[str]:
     """The ids that a row names, or named before it was changed."""
-    state = inspect(row)
-    columns = _columns(state.mapper)
+    columns = _columns(object_mapper(row))
     if columns is None:
         yield _EVERYBODY
         return
     for key in columns:
-        history = state.attrs[key].history
+        history = get_history(row, key, PASSIVE_NO_INITIALIZE)
         yield from (id for id in (*history.added, *history.unchanged, *history.deleted) if isinstance(id, str))
 
 
