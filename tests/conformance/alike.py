@@ -33,12 +33,11 @@ _UNORDERED = ("groupSet", "deleteSnapshotResultSet")
 _SOON = [
     {"creating", "available"}, {"attaching", "attached"}, {"shutting-down", "terminated"},
     {"pending", "running"}, {"pending", "completed"}, {"pending", "available"},
+    {"modifying", "optimizing"}, {"modifying", "completed"}, {"optimizing", "completed"},
 ]  # fmt: skip
-_STATES = ("instanceState/name", "currentState/name", "previousState/name", "status", "state", "ebs/status")
-# Steps that show what is there at a moment: a page of everybody's, what is just now in some state, or how far something is.
-_MOMENTS = re.compile(
-    r".*(paged|describe-volumes-two-values|describe-volumes-of-instance|describe-instances-by-mapping|modify: bigger.*)"
-)
+_STATES = ("instanceState/name", "currentState/name", "previousState/name", "status", "state", "ebs/status", "modificationState")
+# Steps that show what is there at a moment: a page of everybody's, or what is just now in some state.
+_MOMENTS = re.compile(r".*(paged|describe-volumes-two-values|describe-volumes-of-instance|describe-instances-by-mapping)")
 
 
 class Pair:
