@@ -1,4 +1,4 @@
-"""Writes docs/conformance.md: the suite as told to every target, and to moto beside them, in one run of about six minutes.
+"""Writes docs/conformance.md: the suite as told to every target, and to moto beside them, in one run of about eight minutes.
 
 It needs libvirt, QEMU, the guest image, and what the lane on real LVM needs. There it is run with the name of a file, and leaves
 what came of the stories of booting in it.
