@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import signal
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import botocore.exceptions
 import pytest
 
-from tests import gateway
+from tests.crash import real
 from tests.gateway import Gateway, until
 
 pytestmark = pytest.mark.timeout(500)
@@ -25,18 +22,8 @@ GONE = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError
 
 @pytest.fixture
 def served() -> Iterator[Gateway]:
-    folder = Path(tempfile.mkdtemp(prefix="gw-", dir="/run"))
-    made = Gateway(folder / "s", TARGET, program=("-m", "tests.crash.dying"))
-    made.folder.mkdir()
-    gateway.seed_cache(made)
-    try:
-        made.start()
-        made.run("image", "import", str(gateway.guest_image()), "--name", "guest")
+    with real.serving(TARGET, ("-m", "tests.crash.dying")) as made:
         yield made
-    finally:
-        if made.process and made.process.poll() is None:
-            made.kill()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def dies_at(served: Gateway, points: list[str], wish: Callable[[Any], Any]) -> Any:

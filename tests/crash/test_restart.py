@@ -7,15 +7,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests import gateway
+from tests.crash import real
 from tests.gateway import Gateway, until
 
 pytestmark = pytest.mark.timeout(300)
@@ -25,17 +22,8 @@ BLOCK = 524_288
 
 @pytest.fixture
 def served() -> Iterator[Gateway]:
-    folder = Path(tempfile.mkdtemp(prefix="gw-", dir="/run"))
-    made = Gateway(folder / "s", "libvirt")
-    made.folder.mkdir()
-    try:
-        made.start()
-        made.run("image", "import", str(gateway.guest_image()), "--name", "guest")
+    with real.serving("libvirt") as made:
         yield made
-    finally:
-        if made.process and made.process.poll() is None:
-            made.kill()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def volume(ec2: Any, snapshot: str) -> str:
