@@ -29,11 +29,11 @@ BAD_VOLUME = ("Client.InternalError", "Client.InternalError: Client error on lau
 class Launch:
     """What RunInstances says of the instances, beside how many.
 
-    `patience` is how long their guests have to obey, in seconds. `cores` and `threads` None are the type's own. `options` are
-    kept for the faces.
+    `image` is as `images.usable` gives it. `patience` is how long their guests have to obey, in seconds. `cores` and `threads`
+    None are the type's own. `options` are kept for the faces.
     """
 
-    image_id: str
+    image: Image
     type: str
     patience: int
     lines: tuple[bdm.Line, ...] = ()
@@ -73,7 +73,7 @@ def launch(tx: Transaction, account_id: str, wish: Launch, count: int, least: in
     least = count if least is None else least
     if least > MOST_AT_ONCE:
         raise errors.LimitExceeded("instance-limit", requested=least, room=MOST_AT_ONCE)
-    image = images.usable(tx, account_id, wish.image_id)
+    image = wish.image
     kind = instance_types.find(wish.type)
     if image.architecture not in kind.architectures:
         raise errors.Invalid(
@@ -100,7 +100,7 @@ def launch(tx: Transaction, account_id: str, wish: Launch, count: int, least: in
     count = min(count, MOST_AT_ONCE, max(least, interfaces.room(network)))
     count = limits.room_for_instances(tx, account_id, least, count)
     reservation_id = ids.new("r")
-    launched = [_launch_one(tx, account_id, wish, image, network.zone, reservation_id, index, scratch) for index in range(count)]
+    launched = [_launch_one(tx, account_id, wish, network.zone, reservation_id, index, scratch) for index in range(count)]
     for instance in launched:
         set_committed_value(instance, "attachments", [volumes.launch(tx, instance, disk) for disk in disks])
     interfaces.launch(tx, network, launched)
@@ -111,13 +111,12 @@ def _launch_one(
     tx: Transaction,
     account_id: str,
     wish: Launch,
-    image: Image,
     zone: str,
     reservation_id: str,
     index: int,
     scratch: Sequence[bdm.Scratch],
 ) -> Instance:
-    id = ids.new("i")
+    id, image = ids.new("i"), wish.image
     instance = Instance(
         id=id,
         account_id=account_id,

@@ -10,7 +10,7 @@ from ec2gw.cloud import instances, snapshots, volumes
 from ec2gw.model import bdm
 from ec2gw.model.limits import Limits
 from ec2gw.state.records import Instance, Snapshot, Volume
-from tests.cloud.world import ME, OTHER, PATIENCE, ZONE, ZONES, World
+from tests.cloud.world import ME, OTHER, PATIENCE, ZONE, World
 from tests.refusals import refused
 
 
@@ -33,8 +33,7 @@ def test_instances_that_run_count(world: World) -> None:
     with too_many(room=1, least=2):
         world.launch(image=image, count=2)
     assert len(world.rows(Instance)) == 1
-    wish = instances.Launch(image_id=image, type="m5d.large", patience=PATIENCE, zones=ZONES)
-    (second,) = world.wish(instances.launch, wish, 5, 1)  # as many of those wanted as there is room for
+    (second,) = world.launch(image=image, count=5, least=1)  # as many of those wanted as there is room for
     with too_many(room=0, least=1):
         world.launch(image=image)
     world.launch(count=2, account=OTHER)

@@ -15,7 +15,7 @@ from ec2gw.cloud import images, instances, networks, snapshots, volumes
 from ec2gw.model import bdm, ids
 from ec2gw.state import journal
 from ec2gw.state.records import Attachment, Image, Instance, Record, RootReplacement, Snapshot, Volume
-from ec2gw.state.session import Database
+from ec2gw.state.session import Database, Transaction
 
 ME, OTHER = "111111111111", "222222222222"
 ZONE, ZONES = "us-east-1a", ("us-east-1a", "us-east-1b")
@@ -124,15 +124,24 @@ class World:
         id: str = self.wish(images.register, registration, lines, account=account)
         return id
 
-    def launch(self, *lines: bdm.Line, image: str | None = None, count: int = 1, account: str = ME, **more: Any) -> list[str]:
+    def launch(
+        self,
+        *lines: bdm.Line,
+        image: str | None = None,
+        count: int = 1,
+        least: int | None = None,
+        account: str = ME,
+        **more: Any,
+    ) -> list[str]:
         """Instances just wished for."""
-        wish = instances.Launch(
-            image_id=image or self.image(account=account),
-            patience=PATIENCE,
-            lines=lines,
-            **{"type": "m5d.large", "zones": ZONES, **more},
-        )
-        launched: list[str] = self.wish(instances.launch, wish, count, account=account)
+        image_id = image or self.image(account=account)
+
+        def launch(tx: Transaction, account_id: str) -> list[Instance]:
+            said = {"type": "m5d.large", "zones": ZONES, **more}
+            wish = instances.Launch(images.usable(tx, account_id, image_id), patience=PATIENCE, lines=lines, **said)
+            return instances.launch(tx, account_id, wish, count, least)
+
+        launched: list[str] = self.wish(launch, account=account)
         return launched
 
     def instance(self, state: str = "running", *lines: bdm.Line, again: bool = False, account: str = ME, **more: Any) -> str:

@@ -46,8 +46,11 @@ def begin(house: House) -> dict[str, Any]:
 
 
 def launch(house: House, names: dict[str, Any]) -> None:
-    wish = instances.Launch(names["image"], "m1.small", 1, zones=(ZONE,))
-    (instance,) = house.wish(instances.launch, wish, 1)
+    def one(tx: Transaction, account_id: str) -> list[records.Instance]:
+        wish = instances.Launch(images.usable(tx, account_id, names["image"]), "m1.small", 1, zones=(ZONE,))
+        return instances.launch(tx, account_id, wish, 1)
+
+    (instance,) = house.wish(one)
     names["instance"] = instance.id
 
 

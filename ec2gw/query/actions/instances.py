@@ -231,7 +231,7 @@ def run_instances(call: Call, req: Request) -> Response:
     kind = instance_types.find(req.get("InstanceType", "m1.small"))
     cores, threads = instance_options.cpu(kind, req.get("CpuOptions", {}))
     wish = instances.Launch(
-        image_id=image.id,
+        image=image,
         type=kind.name,
         patience=call.settings.patience,
         lines=bdm.from_ec2(req.get("BlockDeviceMappings", ())),
