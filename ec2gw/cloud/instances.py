@@ -316,6 +316,7 @@ def started(tx: Transaction, instance_id: str, disks: Collection[str]) -> None:
     instance = _tell(tx, instance_id, "started")
     if instance:
         instance.ran = True
+        instance.impaired_since = None
         interfaces.started(tx, instance_id)
         instance.state_reason_code = instance.state_reason = None
         for row in instance.attachments:
@@ -329,6 +330,20 @@ def failed(tx: Transaction, instance_id: str, reason: tuple[str, str]) -> None:
     if row and _tell(tx, instance_id, "failed-again" if row.ran else "failed"):
         _say(row, reason)
         row.wished_at = tx.now
+
+
+def unreachable(tx: Transaction, instance_id: str) -> None:
+    """The machine of an instance that ran cannot be had on again. It is tried on and on, for the wish is that it runs."""
+    row = _row(tx, instance_id)
+    if row and row.state == "running" and row.impaired_since is None:
+        row.impaired_since = tx.now
+
+
+def reachable(tx: Transaction, instance_id: str) -> None:
+    """The machine is on again after all."""
+    row = _row(tx, instance_id)
+    if row:
+        row.impaired_since = None
 
 
 def halted(tx: Transaction, instance_id: str, *, by_guest: bool) -> None:

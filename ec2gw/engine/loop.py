@@ -217,6 +217,7 @@ class Engine:
             if seen is None:
                 self._tries.pop(id, None)
                 return None
+            step: Step | None = None
             try:
                 step = self._plan(seen, now)
                 if step is None or isinstance(step, steps.Rest):
@@ -226,7 +227,7 @@ class Engine:
             except Interrupted:
                 continue  # it is wished otherwise by now
             except HostError as trouble:
-                return self._stumble(id, seen.state, trouble)
+                return self._stumble(id, seen.state, step, trouble)
             self._tries.pop(id, None)
             if step.wait:
                 return step.wait
@@ -260,11 +261,11 @@ class Engine:
         STEPS.labels(step.name, "done").inc()
         log.info("step", id=id, step=step.name, seconds=round(time.monotonic() - began, 3))
 
-    def _stumble(self, id: str, state: str, trouble: HostError) -> float:
+    def _stumble(self, id: str, state: str, step: Step | None, trouble: HostError) -> float:
         tries = self._tries[id] = self._tries.get(id, 0) + 1
         log.warning("host trouble", id=id, state=state, tries=tries, error=str(trouble))
         if trouble.final or tries >= MOST_TRIES:
-            self._performer.give_up(id, state, trouble)
+            self._performer.give_up(id, state, step, trouble)
         return min(2.0 ** min(tries, 10) / 4, LONGEST_PAUSE)
 
     def _look_around(self) -> None:

@@ -99,7 +99,7 @@ class Replacement:
 
 @dataclass(frozen=True)
 class Instance:
-    """`uncut`: a snapshot waits for the machine to be off before it is cut."""
+    """`uncut`: a snapshot waits for the machine to be off before it is cut. `impaired`: its record says that it cannot be on."""
 
     id: str
     state: str
@@ -114,6 +114,7 @@ class Instance:
     scratch: tuple[Scratch, ...]
     uncut: bool
     replacement: Replacement | None = None
+    impaired: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ _VOLUME = (
     .where(_VOLUMES.id == bindparam("id"))
 )
 _INSTANCE = select(
-    *(_INSTANCES[name] for name in ("state", "boots", "ran", "wished_at", "grace", "ended_at")),
+    *(_INSTANCES[name] for name in ("state", "boots", "ran", "wished_at", "grace", "ended_at", "impaired_since")),
     *(_INSTANCES[name] for name in ("type", "zone", "cores", "threads", "scratch")),
     exists().where(_SNAPSHOTS.at_rest_of == _INSTANCES.id, _UNCUT).label("uncut"),
     exists().where(_REPLACEMENTS.instance_id == _INSTANCES.id).label("replaced"),
@@ -192,7 +193,7 @@ def look(tx: Transaction, id: str) -> Seen | None:
 
 
 def unsettled(tx: Transaction) -> list[str]:
-    """The ids of every record that is on its way somewhere, and of terminated instances that have been shown long enough."""
+    """The ids of every record that is on its way somewhere, of impaired instances, and of terminated ones shown long enough."""
     found: list[str] = []
     for record, states in (
         (records.Volume, ("creating", "deleting")),
@@ -208,6 +209,8 @@ def unsettled(tx: Transaction) -> list[str]:
     going = records.RootReplacement.state.in_(("pending", "in-progress"))
     found += tx.db.scalars(select(records.RootReplacement.instance_id).where(going))
     found += uploads.staged(tx)
+    impaired = records.Instance.impaired_since.is_not(None)
+    found += tx.db.scalars(select(records.Instance.id).where(records.Instance.state == "running", impaired))
     over = records.Instance.ended_at <= tx.now - KEEP_TERMINATED
     found += tx.db.scalars(select(records.Instance.id).where(records.Instance.state == "terminated", over))
     found += tx.db.scalars(
@@ -305,6 +308,7 @@ def _instance(tx: Transaction, id: str) -> Instance | None:
         scratch=scratch,
         uncut=row.uncut,
         replacement=_replacement(tx, id, {a.place.disk for a in attached}) if row.replaced else None,
+        impaired=row.impaired_since is not None,
     )
 
 

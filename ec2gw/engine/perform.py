@@ -106,6 +106,8 @@ class Performer:
                 self._note(step, instances.started, instance, disks)
             case steps.NoteFailed(instance):
                 self._note(step, instances.failed, instance, instances.BAD_VOLUME)
+            case steps.NoteReachable(instance):
+                self._note(step, instances.reachable, instance)
             case steps.NoteHalted(instance, by_guest):
                 self._note(step, instances.halted, instance, by_guest=by_guest)
             case steps.PressButton(instance):
@@ -150,8 +152,10 @@ class Performer:
             case _:
                 raise AssertionError(f"no hand for {step}")
 
-    def give_up(self, id: str, state: str, trouble: HostError) -> None:
-        """The host will not do it: say so in the record, where the record can say so. What is to go is tried on and on."""
+    def give_up(self, id: str, state: str, step: Step | None, trouble: HostError) -> None:
+        """The host will not do it: say so in the record, where the record can say so. What is to go is tried on and on, and so is
+        what has run.
+        """
         with self._database.write() as tx:
             match id.split("-")[0], state:
                 case "vol", "creating":
@@ -162,7 +166,8 @@ class Performer:
                     snapshots.failed(tx, id, str(trouble))
                 case "i", "pending":
                     instances.failed(tx, id, instances.BY_HOST)
-                case "i", "running":
+                case "i", "running" if isinstance(step, steps.Start):
+                    instances.unreachable(tx, id)
                     root_volumes.unbootable(tx, id)
                 case "import", "active":
                     imports.failed(tx, id, str(trouble), theirs=isinstance(trouble, SourceError))

@@ -174,6 +174,8 @@ def _tend(seen: observe.Instance, domain: Domain, now: datetime, patience: float
     """A running machine: its disks follow the attachments."""
     if seen.state == "pending":
         return steps.NoteStarted(seen.id, domain.disks)
+    if seen.impaired:
+        return steps.NoteReachable(seen.id)
     leaving: list[str] = []
     forced: set[str] = set()
     for row in seen.attached:

@@ -201,6 +201,11 @@ class NoteFailed(Step):
 
 
 @dataclass(frozen=True)
+class NoteReachable(Step):
+    instance: str
+
+
+@dataclass(frozen=True)
 class NoteHalted(Step):
     instance: str
     by_guest: bool

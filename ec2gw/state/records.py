@@ -270,7 +270,8 @@ class Instance(Listed, Record):
     """`boots` counts the boots asked for: the machine on the host must be of that generation. `grace` is how many seconds the
     guest has to obey the power button. `cores` and `threads` (of a core) are None where they are the type's.
     `placement_group` is the group's name. `options` are members of EC2's instance that only a face reads. `scratch` are the
-    instance-store disks: `{"name", "device", "virtual", "slot", "size"}`.
+    instance-store disks: `{"name", "device", "virtual", "slot", "size"}`. `impaired_since` is there while it runs and the host
+    cannot have its machine on.
     """
 
     __tablename__ = "instance"
@@ -289,6 +290,7 @@ class Instance(Listed, Record):
     launched_at: Mapped[datetime]
     wished_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    impaired_since: Mapped[datetime | None]
     boots: Mapped[int] = mapped_column(default=1)
     ran: Mapped[bool] = mapped_column(default=False)
     grace: Mapped[int]

@@ -111,5 +111,32 @@ def test_the_service_comes_back_to_what_it_left(served: Gateway) -> None:
     until(lambda: {row["VolumeId"] for row in ec2.describe_volumes()["Volumes"]} == {data, later}, 30, "the root to go")
 
 
+def test_a_machine_that_does_not_come_back_with_its_host_is_seen_in_the_status() -> None:
+    with real.serving("simulated") as served:
+        ec2 = served.client()
+        (image,) = ec2.describe_images(Owners=["self"])["Images"]
+        launched = ec2.run_instances(ImageId=image["ImageId"], MinCount=1, MaxCount=1)
+        id = launched["Instances"][0]["InstanceId"]
+        ec2.get_waiter("instance_running").wait(InstanceIds=[id], WaiterConfig={"Delay": 1})
+        (root,) = ec2.describe_volumes()["Volumes"]
+        (disk,) = served.folder.rglob(f"*{root['VolumeId']}*")
+        (machine,) = served.folder.rglob(f"{id}.json")
+
+        def status() -> set[str]:
+            (row,) = ec2.describe_instance_status(InstanceIds=[id])["InstanceStatuses"]
+            return {row["InstanceStatus"]["Status"], row["SystemStatus"]["Status"]}
+
+        assert status() == {"ok"}
+        served.kill()
+        machine.unlink()
+        away = disk.rename(served.folder / "away")
+        served.start()
+        ec2 = served.client()
+        until(lambda: status() == {"impaired"}, 30, "the loss to be seen")
+        away.rename(disk)
+        until(lambda: status() == {"ok"}, 30, "the machine to be back")
+        assert served.stop() == 0
+
+
 def _gone(ec2: Any, volume: str) -> bool:
     return volume not in {row["VolumeId"] for row in ec2.describe_volumes()["Volumes"]}

@@ -20,7 +20,7 @@ from ec2gw.cloud import images, instances, root_volumes, snapshots, volumes
 from ec2gw.engine import loop, steps
 from ec2gw.engine.loop import Engine
 from ec2gw.model.bdm import Line
-from ec2gw.state.records import Console, Screen, Snapshot, Volume, VolumeModification
+from ec2gw.state.records import Console, Instance, Screen, Snapshot, Volume, VolumeModification
 from ec2gw.state.session import Database
 from tests.cloud.world import PATIENCE, ZONE, ZONES, World
 from tests.engine.host import Host
@@ -252,6 +252,40 @@ def test_a_later_start_that_cannot_be_goes_back_to_stopped(world: World, host: H
         until(lambda: world.state(id) == "stopped")
         world.wish(instances.start, [id], PATIENCE)
         until(lambda: world.state(id) == "running")
+
+
+@pytest.mark.parametrize("wish", [None, instances.reboot])
+def test_an_instance_whose_machine_the_host_lost_is_impaired_until_it_is_on_again(
+    world: World, host: Host, monkeypatch: pytest.MonkeyPatch, wish: Any
+) -> None:
+    monkeypatch.setattr(loop, "MOST_TRIES", 2)
+    monkeypatch.setattr(loop, "LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(loop, "LOOK_AROUND", 0.02)
+    with running(world, host) as engine:
+        id = launched(world, host, engine)
+
+        def impaired() -> Any:
+            (row,) = world.rows(Instance, id=id)
+            return row["impaired_since"]
+
+        volume = new_volume(world)
+        until(lambda: world.state(volume) == "available")
+        host.trouble = failing("plug")
+        world.wish(volumes.attach, volume, id, "/dev/sdf")
+        until(lambda: [verb for verb, _ in host.done].count("plug") > 4)
+        assert impaired() is None, "a disk that cannot be plugged leaves the machine on"
+        host.trouble = failing("start")
+        if wish:
+            world.wish(wish, [id])
+        else:
+            del host.machines[id]
+        until(impaired)
+        since, tries = impaired(), len(host.done)
+        until(lambda: len(host.done) > tries + 9)
+        assert (world.state(id), impaired()) == ("running", since), "it is tried on and on, and is impaired since the first time"
+        host.trouble = failing("nothing")
+        until(lambda: impaired() is None)
+        assert host.machines[id].state == "running"
 
 
 def test_what_is_to_go_is_never_given_up(world: World, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

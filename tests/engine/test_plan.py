@@ -171,6 +171,9 @@ RESUME = steps.Resume(VM, wait=plan.LOOK_AGAIN)
         pytest.param(seen("running"), machine("off", why="host"), NOW, steps.NoteHalted(VM, False), id="powered off by the host"),
         pytest.param(seen("running"), machine("off", why="failed"), NOW, steps.NoteHalted(VM, False), id="qemu crashed"),
         pytest.param(seen("running"), None, NOW, START, id="the host has lost it"),
+        pytest.param(seen("running", impaired=True), None, NOW, START, id="the host has lost it, and it is tried again"),
+        pytest.param(seen("running", impaired=True), machine(), NOW, steps.NoteReachable(VM), id="the host has it again"),
+        pytest.param(seen("running", impaired=True), machine("paused"), NOW, RESUME, id="the host has it again, but paused"),
         # -- another boot
         pytest.param(seen("running", boots=3), machine(), NOW, PRESS, id="reboot: an earlier boot goes down"),
         pytest.param(

@@ -620,6 +620,47 @@ def test_status_of_running_instances_and_of_all(ec2: Any, face: Face, image: str
         ec2.get_waiter(waiter).wait(InstanceIds=[on], WaiterConfig={"Delay": 0, "MaxAttempts": 1})
 
 
+def test_an_instance_whose_machine_is_lost_is_impaired_until_it_is_back(ec2: Any, face: Face, image: str) -> None:
+    well, lost = run(ec2, image)["InstanceId"], run(ec2, image)["InstanceId"]
+    for id in (well, lost):
+        bring(face, id, "running")
+
+    def filtered(name: str, value: str) -> list[str]:
+        rows = ec2.describe_instance_status(Filters=[{"Name": name, "Values": [value]}])["InstanceStatuses"]
+        return [row["InstanceId"] for row in rows]
+
+    def told(fact: Callable[..., None]) -> None:
+        with face.database.write() as tx:
+            fact(tx, lost)
+
+    now = datetime(2026, 11, 5, 6, 7, 8, tzinfo=UTC)
+    face.database.clock = lambda: now
+    told(instances.unreachable)
+    face.database.clock = lambda: datetime.now(UTC)
+    told(instances.unreachable)  # it is impaired since the first time
+    (shown,) = ec2.describe_instance_status(InstanceIds=[lost])["InstanceStatuses"]
+    failed = {"Status": "impaired", "Details": [{"Name": "reachability", "Status": "failed", "ImpairedSince": now}]}
+    assert shown["InstanceStatus"] == shown["SystemStatus"] == failed
+    assert shown["AttachedEbsStatus"]["Status"] == "insufficient-data"
+    assert shown["InstanceState"]["Name"] == show(ec2, lost)["State"]["Name"] == "running"
+    for kind in ("instance-status", "system-status"):
+        assert filtered(f"{kind}.status", "impaired") == filtered(f"{kind}.reachability", "failed") == [lost]
+        assert filtered(f"{kind}.status", "ok") == filtered(f"{kind}.reachability", "passed") == [well]
+    assert filtered("attached-ebs-status.status", "ok") == [well]
+    told(instances.reachable)
+    assert filtered("instance-status.status", "ok") == [well, lost]
+
+    told(instances.unreachable)
+    ec2.stop_instances(InstanceIds=[lost])
+    (shown,) = ec2.describe_instance_status(InstanceIds=[lost], IncludeAllInstances=True)["InstanceStatuses"]
+    assert shown["SystemStatus"]["Status"] == "not-applicable"
+    told(instances.stopped)
+    told(instances.unreachable)  # too late
+    ec2.start_instances(InstanceIds=[lost])
+    told(functools.partial(instances.started, disks=()))
+    assert filtered("system-status.status", "impaired") == []
+
+
 def test_ids_are_long(ec2: Any) -> None:
     shown = ec2.describe_id_format()["Statuses"]
     assert {"Resource": "instance", "UseLongIds": True} in shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -335,23 +336,38 @@ def terminate_instances(call: Call, req: Request) -> Response:
 # -- status and console -------------------------------------------------------------------------------------------------------
 
 
+def _summary(status: str, reachability: str, since: datetime | None = None) -> Response:
+    return {"Status": status, "Details": [{"Name": "reachability", "Status": reachability, "ImpairedSince": since}]}
+
+
 # There is nothing to wait for once the machine is on.
-_FINE = {"Status": "ok", "Details": [{"Name": "reachability", "Status": "passed"}]}
+_FINE = _summary("ok", "passed")
+# What a machine that is not on makes of its volumes nobody can know.
+_UNKNOWN = _summary("insufficient-data", "insufficient-data")
+_NONE: Response = {"Status": "not-applicable", "Details": []}
+
+
+def _checks(instance: records.Instance) -> tuple[Response, Response]:
+    """The status of an instance's machine, and of its volumes."""
+    if instance.state != "running":
+        return _NONE, _NONE
+    if instance.impaired_since is None:
+        return _FINE, _FINE
+    return _summary("impaired", "failed", instance.impaired_since), _UNKNOWN
 
 
 def view_status(call: Call, instance: records.Instance, tags: list[dict[str, str]]) -> Response:
     """An instance as DescribeInstanceStatus shows it."""
-    on = instance.state == "running"
-    summary = _FINE if on else {"Status": "not-applicable", "Details": []}
+    machine, disks = _checks(instance)
     return {
         "AvailabilityZone": instance.zone,
         "AvailabilityZoneId": places.zone_id(call.settings, instance.zone),
         "Events": [],
         "InstanceId": instance.id,
         "InstanceState": state(instance.state),
-        "InstanceStatus": summary,
-        "SystemStatus": summary,
-        "AttachedEbsStatus": summary,
+        "InstanceStatus": machine,
+        "SystemStatus": machine,
+        "AttachedEbsStatus": disks,
     }
 
 

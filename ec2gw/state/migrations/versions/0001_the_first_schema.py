@@ -187,6 +187,7 @@ def upgrade() -> None:
         sa.Column("launched_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=False),
         sa.Column("wished_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=False),
         sa.Column("ended_at", ec2gw.state.records.UTCDateTime(timezone=True), nullable=True),
+        sa.Column("impaired_since", ec2gw.state.records.UTCDateTime(timezone=True), nullable=True),
         sa.Column("boots", sa.Integer(), nullable=False),
         sa.Column("ran", sa.Boolean(), nullable=False),
         sa.Column("grace", sa.Integer(), nullable=False),
