@@ -235,6 +235,8 @@ def _match_v4(
         raise _incomplete("Credential must have the form KEY/DATE/REGION/SERVICE/aws4_request.")
     scope = _Scope(*words[:4])
     names = fields["SignedHeaders"].lower().split(";")
+    if len(set(names)) < len(names):  # or thousands of names could multiply one long header
+        raise _incomplete("SignedHeaders must name each header once.")
     credential = secret_of(scope.access_key_id) or _NOBODY
     key = b"AWS4" + _bytes(credential.secret)
     for word in (scope.date, scope.region, scope.service, "aws4_request"):
