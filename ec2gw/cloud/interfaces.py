@@ -72,8 +72,23 @@ def _check(tx: Transaction, account_id: str, wanted: Wanted, count: int) -> None
     _check_description(wanted.description)
     if wanted.addresses and wanted.count:
         raise errors.Conflict("parameter-conflict", parameter="secondaryPrivateIpAddressCount", other="privateIpAddressesSet")
+    _check_size(wanted, MOST_ADDRESSES)
     if (tx.db.scalar(_COUNT, {"account_id": account_id}) or 0) + count > MOST_INTERFACES:
         raise errors.LimitExceeded("interface-limit")
+
+
+def _check_size(wanted: Wanted | Card, most: int) -> None:
+    """Raise unless an interface with the addresses asked for has `most` at most."""
+    _check_count(wanted.count)
+    if 1 + len(wanted.addresses) + wanted.count > most:
+        raise errors.LimitExceeded("private-address-limit")
+
+
+def _check_count(count: int) -> None:
+    """Raise for a number of secondary addresses that is none."""
+    if count < 0:
+        why = "It must not be negative."
+        raise errors.Invalid("invalid-value", value=count, parameter="secondaryPrivateIpAddressCount", why=why)
 
 
 def _new(
@@ -143,6 +158,7 @@ def assign(
         raise errors.Conflict("parameter-conflict", parameter="secondaryPrivateIpAddressCount", other="privateIpAddress")
     if not wanted and not count:
         raise errors.Missing("missing-parameter", parameter="secondaryPrivateIpAddressCount")
+    _check_count(count or 0)
     subnet = lookup.one(tx, Subnet, "subnet", account_id, interface.subnet_id)
     there = {row.address for row in interface.addresses}
     fresh = [address for address in wanted if address not in there]
@@ -471,8 +487,8 @@ def resolve(
     most, addresses = instance_types.find(type).interfaces
     if len(cards) > most:
         raise errors.LimitExceeded("interface-count", count=len(cards), type=type)
-    if any(1 + len(card.addresses) + card.count > addresses for card in cards):
-        raise errors.LimitExceeded("private-address-limit")
+    for card in cards:
+        _check_size(card, addresses)
     resolved = tuple(_resolve(tx, account_id, card) for card in cards)
     home = resolved[0].subnet.zone
     if any(row.subnet.zone != home for row in resolved):

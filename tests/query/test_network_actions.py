@@ -924,6 +924,13 @@ def test_secondary_addresses(ec2: Any) -> None:
         said(ec2.assign_private_ip_addresses, NetworkInterfaceId=one, SecondaryPrivateIpAddressCount=60)[0]
         == "PrivateIpAddressLimitExceeded"
     )
+    for count, code in (
+        (-1, "InvalidParameterValue"), (-2, "InvalidParameterValue"), (50, "PrivateIpAddressLimitExceeded"),
+        (2**31 - 1, "PrivateIpAddressLimitExceeded"),
+    ):  # fmt: skip
+        many = {"SecondaryPrivateIpAddressCount": count}
+        assert said(ec2.create_network_interface, SubnetId=subnet, **many)[0] == code, count
+        assert said(ec2.assign_private_ip_addresses, NetworkInterfaceId=one, **many)[0] == code, count
 
 
 def test_interface_attributes(ec2: Any, group: str) -> None:
@@ -1067,6 +1074,11 @@ def test_launches_that_cannot_be(face: Face, ec2: Any, image: str, group: str, v
             {"NetworkInterfaces": [card[0] | {"SecondaryPrivateIpAddressCount": 40}]},
             "PrivateIpAddressLimitExceeded",
             "Number of private addresses will exceed limit.",
+        ),
+        (
+            {"NetworkInterfaces": [card[0] | {"SecondaryPrivateIpAddressCount": -1}]},
+            "InvalidParameterValue",
+            "Value (-1) for parameter secondaryPrivateIpAddressCount is invalid. It must not be negative.",
         ),
         (
             {"NetworkInterfaces": [*card, {"DeviceIndex": 1, "NetworkInterfaceId": away}]},
