@@ -229,11 +229,11 @@ def deprecate(tx: Transaction, account_id: str, image_id: str, when: datetime | 
     """Say when an image is out of date, to the minute; None takes that back (API_EnableImageDeprecation)."""
     image = find(tx, account_id, image_id)
     if when is not None:
+        if when > tx.now + LATEST_DEPRECATION:
+            raise errors.Invalid("deprecation-too-late", years=10)
         when = (when + timedelta(seconds=30)).replace(second=0, microsecond=0)
         if when <= tx.now:
             raise errors.Invalid("deprecation-past")
-        if when > tx.now + LATEST_DEPRECATION:
-            raise errors.Invalid("deprecation-too-late", years=10)
         if permissions.ALL in permissions.of(tx, image_id) and when > image.created_at + LATEST_PUBLIC_DEPRECATION:
             raise errors.Invalid("deprecation-too-late", years=2)
     image.deprecated_at = when

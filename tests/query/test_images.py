@@ -255,6 +255,8 @@ def test_a_deprecated_image_is_hidden_from_others_only(face: Face, ec2: Any, oth
         ec2.modify_image_attribute(ImageId=image, LaunchPermission={"Add": [{"Group": "all"}]})
     with refusal("InvalidParameterValue", "The deprecation time must be within 10 years."):
         ec2.enable_image_deprecation(ImageId=image, DeprecateAt=now + datetime.timedelta(days=4_000))
+    with refusal("InvalidParameterValue", "The deprecation time must be within 10 years."):
+        ec2.enable_image_deprecation(ImageId=image, DeprecateAt="9999-12-31T23:59:59Z")
 
 
 def ask(face: Face, action: str, key: Key, **params: str) -> list[str]:

@@ -335,7 +335,8 @@ def test_dhcp_options(ec2: Any) -> None:
     assert ec2.describe_vpcs(VpcIds=[vpc["VpcId"]])["Vpcs"][0]["DhcpOptionsId"] == "default"
     ec2.delete_dhcp_options(DhcpOptionsId=options)
     assert said(ec2.describe_dhcp_options, DhcpOptionsIds=[options])[0] == "InvalidDhcpOptionsID.NotFound"
-    assert said(ec2.create_dhcp_options, DhcpConfigurations=[{"Key": "colour", "Values": ["red"]}])[0] == "InvalidParameterValue"
+    for wrong in ([{"Key": "colour", "Values": ["red"]}], configuration * 2, [{"Values": ["red"]}] * 2):
+        assert said(ec2.create_dhcp_options, DhcpConfigurations=wrong)[0] == "InvalidParameterValue"
 
 
 # -- routes and gateways ------------------------------------------------------------------------------------------------

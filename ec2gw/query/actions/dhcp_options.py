@@ -46,10 +46,11 @@ def describe_dhcp_options(call: Call, req: Request) -> Response:
 def create_dhcp_options(call: Call, req: Request) -> Response:
     values: dict[str, list[str]] = {}
     for row in req["DhcpConfigurations"]:
-        if row.get("Key", "") in values:
+        name = row.get("Key", "")
+        if name in values:
             why = "The option was given more than once."
-            raise errors.Invalid("invalid-value", value=row["Key"][:64], parameter="dhcpConfiguration.Key", why=why)
-        values[row.get("Key", "")] = row.get("Values", [])
+            raise errors.Invalid("invalid-value", value=name[:64], parameter="dhcpConfiguration.Key", why=why)
+        values[name] = row.get("Values", [])
     options = networks.create_options(call.tx, call.account_id, values)
     return {"DhcpOptions": view(call, options, describe.tag(call, req, options.id))}
 
