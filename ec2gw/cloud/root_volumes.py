@@ -25,10 +25,12 @@ def replace(
     snapshot_id: str | None = None,
     image_id: str | None = None,
     volume_id: str | None = None,
+    rate: int | None = None,
     delete_old: bool = False,
 ) -> RootReplacement:
     """Wish a running instance onto another root (API_CreateReplaceRootVolumeTask): from a snapshot of a root it has or had, from
-    an image, or an existing volume; where none is named, from what it was launched from. The caller names one at most.
+    an image, or an existing volume; where none is named, from what it was launched from. The caller names one at most. `rate` is
+    `volumes.add`'s.
     """
     instance = lookup.one(tx, Instance, "i", account_id, instance_id)
     if instance.state != "running":
@@ -43,6 +45,7 @@ def replace(
     done = next((row for row in reversed(before) if row.state == "succeeded"), None)
     pristine = done.pristine_id if done else old.snapshot_id
     if volume_id is not None:
+        volume_types.check_rate(rate, None)
         new = volumes.take(tx, account_id, volume_id, instance)
     else:
         size = old.size
@@ -56,7 +59,7 @@ def replace(
             source = _of_launch(tx, pristine, instance_id)
         now = volume_types.Shape(old.type, old.size, old.iops, old.throughput)
         shape = volume_types.reshape(now, size=max(size, source.size))
-        new = volumes.add(tx, account_id, old.zone, shape, source.id, source.encrypted)
+        new = volumes.add(tx, account_id, old.zone, shape, source.id, source.encrypted, rate)
     task = RootReplacement(
         id=ids.new("replacevol"),
         account_id=account_id,

@@ -31,6 +31,7 @@ def create(
     iops: int | None = None,
     throughput: int | None = None,
     encrypted: bool = False,
+    rate: int | None = None,
 ) -> Volume:
     """Wish for a volume, blank or from a snapshot (API_CreateVolume). The caller has checked the zone."""
     if size is None and snapshot_id is None:
@@ -43,13 +44,22 @@ def create(
         encrypted = encrypted or snapshot.encrypted
     assert size is not None
     shape = volume_types.shape(type, size, iops, throughput)
-    return add(tx, account_id, zone, shape, snapshot_id, encrypted)
+    return add(tx, account_id, zone, shape, snapshot_id, encrypted, rate)
 
 
 def add(
-    tx: Transaction, account_id: str, zone: str, shape: volume_types.Shape, snapshot_id: str | None, encrypted: bool = False
+    tx: Transaction,
+    account_id: str,
+    zone: str,
+    shape: volume_types.Shape,
+    snapshot_id: str | None,
+    encrypted: bool = False,
+    rate: int | None = None,
 ) -> Volume:
-    """Write down a volume to be made. Encryption at rest is refused rather than promised."""
+    """Write down a volume to be made. Encryption at rest is refused rather than promised. It has all its bytes from the start, so
+    any `rate` (MiB/s) that EC2 takes is kept.
+    """
+    volume_types.check_rate(rate, snapshot_id)
     if encrypted:
         raise errors.Unsupported("unsupported", message="Encrypted volumes are not supported by this endpoint.")
     limits.check_volume(tx, account_id, shape)
@@ -63,6 +73,7 @@ def add(
         type=shape.type,
         iops=shape.iops,
         throughput=shape.throughput,
+        initialization_rate=rate,
         encrypted=encrypted,
         state="creating",
     )
@@ -143,7 +154,7 @@ def launch(tx: Transaction, instance: Instance, disk: bdm.Volume) -> Attachment:
         volume = take(tx, instance.account_id, disk.volume_id, instance)
     else:
         assert disk.shape is not None
-        volume = add(tx, instance.account_id, instance.zone, disk.shape, disk.snapshot_id, disk.encrypted)
+        volume = add(tx, instance.account_id, instance.zone, disk.shape, disk.snapshot_id, disk.encrypted, disk.rate)
     return _add_attachment(tx, volume, instance, disk.device, disk.slot, disk.delete_on_termination)
 
 

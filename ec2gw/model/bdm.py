@@ -40,6 +40,7 @@ class Line:
     throughput: int | None = None
     delete_on_termination: bool | None = None
     encrypted: bool | None = None
+    rate: int | None = None
     virtual: str | None = None
     no_device: bool = False
 
@@ -78,6 +79,7 @@ class Volume:
     volume_id: str | None = None
     shape: volume_types.Shape | None = None
     encrypted: bool = False
+    rate: int | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ def _line(mapping: Mapping[str, Any]) -> Line:
         throughput=ebs.get("Throughput"),
         delete_on_termination=ebs.get("DeleteOnTermination"),
         encrypted=ebs.get("Encrypted"),
+        rate=ebs.get("VolumeInitializationRate"),
     )
 
 
@@ -338,6 +341,7 @@ def resolve(
                     snapshot_id=line.snapshot_id,
                     shape=shape,
                     encrypted=bool(line.encrypted or (source and source.encrypted)),
+                    rate=line.rate,
                 )
             )
     if len(volumes) > most_volumes:

@@ -37,6 +37,7 @@ TYPES = {
         VolumeType("standard", (1, 1_024)),
     )
 }
+RATES = (100, 300)  # MiB/s at which a volume is filled from its snapshot (API_CreateVolume)
 GP3_IOPS, GP3_THROUGHPUT, MOST_THROUGHPUT = 3_000, 125, 2_000
 MOST_THROUGHPUT_PER_IOPS = 0.25
 
@@ -78,6 +79,17 @@ def reshape(
     if throughput is None and kind == old.type == "gp3":
         throughput = old.throughput
     return shape(kind, old.size if size is None else size, iops, throughput)
+
+
+def check_rate(rate: int | None, snapshot_id: str | None) -> None:
+    """Raise unless a volume of this snapshot can be asked to be filled at this rate (MiB/s)."""
+    if rate is None:
+        return
+    if snapshot_id is None:
+        raise errors.Conflict("parameter-dependency", parameter="VolumeInitializationRate", other="SnapshotId")
+    if not RATES[0] <= rate <= RATES[1]:
+        why = f"It must be {RATES[0]} to {RATES[1]}."
+        raise errors.Invalid("invalid-value", value=rate, parameter="volumeInitializationRate", why=why)
 
 
 def _iops(kind: VolumeType, size: int, iops: int | None) -> int | None:

@@ -98,8 +98,9 @@ def _under(path: str, rows: Mapping[str, _Row]) -> dict[str, _Row]:
 
 
 _OPERATOR = _none("Operator")
-_EBS = _none("AvailabilityZone", "AvailabilityZoneId", "EbsCardIndex", "OutpostArn", "VolumeInitializationRate")
+_EBS = _none("AvailabilityZone", "AvailabilityZoneId", "EbsCardIndex", "OutpostArn")
 _MAPPINGS = _under("BlockDeviceMappings.Ebs", _EBS)
+_IMAGE_MAPPINGS = _under("BlockDeviceMappings.Ebs", {**_EBS, **_none("VolumeInitializationRate")})
 _ENA_SRD = _none(
     "EnaSrdSpecification.EnaSrdEnabled",
     "EnaSrdSpecification.EnaSrdUdpSpecification.EnaSrdUdpEnabled",
@@ -157,7 +158,7 @@ UNSERVED: Mapping[str, Mapping[str, _Row]] = {
     "CopyImage": _none("DestinationAvailabilityZone", "DestinationAvailabilityZoneId", "DestinationOutpostArn"),
     "CopySnapshot": _none("DestinationAvailabilityZone", "DestinationOutpostArn"),
     "CreateDefaultSubnet": _none("Ipv6Native", refusal=_NO_POOLS),
-    "CreateImage": {**_MAPPINGS, "SnapshotLocation": (("regional",), _NO_LOCAL_SNAPSHOTS)},
+    "CreateImage": {**_IMAGE_MAPPINGS, "SnapshotLocation": (("regional",), _NO_LOCAL_SNAPSHOTS)},
     "CreateLaunchTemplate": _OPERATOR,
     "CreateNetworkInterface": {**_INTERFACE, **_none("EnablePrimaryIpv6"), **_OPERATOR},
     "CreatePlacementGroup": {
@@ -165,7 +166,6 @@ UNSERVED: Mapping[str, Mapping[str, _Row]] = {
         **_OPERATOR,
         "SpreadLevel": (("rack",), _no_configuration),
     },
-    "CreateReplaceRootVolumeTask": _none("VolumeInitializationRate"),
     "CreateRoute": _ROUTE_TARGETS,
     "CreateSnapshot": _SNAPSHOT_PLACE,
     "CreateSnapshots": _SNAPSHOT_PLACE,
@@ -203,7 +203,7 @@ UNSERVED: Mapping[str, Mapping[str, _Row]] = {
     "ModifyVolume": _none("MultiAttachEnabled", refusal=_NO_MULTI_ATTACH),
     "MonitorInstances": _none("MetricCategoryIds"),
     "RegisterImage": {
-        **_MAPPINGS,
+        **_IMAGE_MAPPINGS,
         **_none("BillingProducts"),
         **_none("ImageLocation", refusal=_says("Instance-store images are not supported")),
     },

@@ -74,6 +74,7 @@ class Volume(Listed, Record):
     type: Mapped[str]
     iops: Mapped[int | None]
     throughput: Mapped[int | None]
+    initialization_rate: Mapped[int | None]
     encrypted: Mapped[bool] = mapped_column(default=False)
     auto_enable_io: Mapped[bool] = mapped_column(default=False)
     state: Mapped[str] = mapped_column(index=True)

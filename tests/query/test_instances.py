@@ -105,6 +105,7 @@ HONOURED = {
     "BlockDeviceMappings.Ebs.SnapshotId",
     "BlockDeviceMappings.Ebs.Throughput",
     "BlockDeviceMappings.Ebs.VolumeId",
+    "BlockDeviceMappings.Ebs.VolumeInitializationRate",
     "BlockDeviceMappings.Ebs.VolumeSize",
     "BlockDeviceMappings.Ebs.VolumeType",
     "BlockDeviceMappings.NoDevice",
@@ -417,6 +418,16 @@ def test_tags_for_all_that_a_launch_makes(ec2: Any, image: str) -> None:
     tagged = ec2.describe_tags(Filters=[{"Name": "key", "Values": ["kind"]}])["Tags"]
     assert {row["ResourceType"]: row["Value"] for row in tagged} == {kind: kind for kind in kinds[:3]}
     assert show(ec2, id)["Tags"] == [{"Key": "kind", "Value": "instance"}]
+
+
+def test_volumes_show_the_rate_they_were_asked_to_be_filled_at(ec2: Any, image: str) -> None:
+    mapping = [{"DeviceName": "/dev/sda1", "Ebs": {"VolumeInitializationRate": 200}}]
+    run(ec2, image, BlockDeviceMappings=mapping)
+    (root,) = ec2.describe_volumes()["Volumes"]
+    words = {"AvailabilityZone": ZONES[0], "SnapshotId": root["SnapshotId"], "VolumeInitializationRate": 100}
+    assert (root["VolumeInitializationRate"], ec2.create_volume(**words)["VolumeInitializationRate"]) == (200, 100)
+    run(ec2, image)
+    assert ["VolumeInitializationRate" in row for row in ec2.describe_volumes()["Volumes"]] == [True, True, False]
 
 
 def test_an_instance_has_its_images_options(ec2: Any, face: Face) -> None:

@@ -155,6 +155,13 @@ MAPPINGS: list[Row] = [
         MAPPING,
         "snapshotId cannot be modified on root device",
     ),
+    (
+        "a rate of nothing to read",
+        lambda s: mapped(s, "/dev/sdf", VolumeSize=1, VolumeInitializationRate=100),
+        "InvalidParameterDependency",
+        "The parameter VolumeInitializationRate requires the parameter SnapshotId to be set.",
+    ),
+    ("too slow a rate", lambda s: mapped(s, "/dev/sda1", VolumeInitializationRate=99), VALUE, ".*"),
     ("no root", lambda s: launch(s, BlockDeviceMappings=[{"DeviceName": "/dev/sda1", "NoDevice": ""}]), MAPPING, ".*"),
     (
         "two spellings",

@@ -62,14 +62,16 @@ def bring_through(face: Face, ec2: Any, made: dict[str, Any], new: str) -> None:
 def test_back_to_the_launch(face: Face, ec2: Any, instance: str) -> None:
     old, before = root_of(ec2, instance), show(ec2, instance)
     tags = [{"ResourceType": "replace-root-volume-task", "Tags": [{"Key": "why", "Value": "a rootkit"}]}]
-    made = replace(ec2, instance, TagSpecifications=tags, ClientToken="once")
+    made = replace(ec2, instance, TagSpecifications=tags, VolumeInitializationRate=300, ClientToken="once")
     (new,) = volume_ids(ec2) - {old}
     assert made["ReplaceRootVolumeTaskId"].startswith("replacevol-")
     assert (made["InstanceId"], made["TaskState"], made["DeleteReplacedRootVolume"]) == (instance, "pending", False)
     assert made["SnapshotId"] == volume(ec2, old)["SnapshotId"]
     assert made["Tags"] == [{"Key": "why", "Value": "a rootkit"}]
     assert "CompleteTime" not in made
-    assert replace(ec2, instance, TagSpecifications=tags, ClientToken="once") == made == task(ec2, made)
+    again = replace(ec2, instance, TagSpecifications=tags, VolumeInitializationRate=300, ClientToken="once")
+    assert again == made == task(ec2, made)
+    assert (volume(ec2, new)["VolumeInitializationRate"], "VolumeInitializationRate" in volume(ec2, old)) == (300, False)
     shape = ("Size", "VolumeType", "Iops", "Throughput", "SnapshotId", "AvailabilityZone")
     assert [volume(ec2, new)[name] for name in shape] == [volume(ec2, old)[name] for name in shape]
 
@@ -244,7 +246,8 @@ def test_what_is_refused(face: Face, ec2: Any, instance: str) -> None:
         ({"VolumeId": elsewhere}, "InvalidVolume.ZoneMismatch", None),
         ({"VolumeId": root_of(ec2, instance)}, "VolumeInUse", None),
         ({"VolumeId": theirs}, "InvalidVolume.NotFound", None),
-        ({"VolumeInitializationRate": 100}, "UnsupportedOperation", None),
+        ({"VolumeInitializationRate": 99}, "InvalidParameterValue", None),
+        ({"VolumeInitializationRate": 100, "VolumeId": ours}, "InvalidParameterDependency", None),
         ({"InstanceId": "i-1"}, "InvalidInstanceID.NotFound", "The instance ID 'i-1' does not exist"),
         ({"InstanceId": "x"}, "InvalidInstanceID.Malformed", 'Invalid id: "x" (expecting "i-...")'),
         ({"TagSpecifications": [{"ResourceType": "volume", "Tags": [{"Key": "a"}]}]}, "InvalidParameterValue", None),

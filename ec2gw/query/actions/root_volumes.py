@@ -60,6 +60,7 @@ def create_replace_root_volume_task(call: Call, req: Request) -> Response:
         snapshot_id=req.get("SnapshotId"),
         image_id=req.get("ImageId"),
         volume_id=req.get("VolumeId"),
+        rate=req.get("VolumeInitializationRate"),
         delete_old=req.get("DeleteReplacedRootVolume", False),
     )
     return {"ReplaceRootVolumeTask": view(call, task, describe.tag(call, req, task.id))}

@@ -11,8 +11,6 @@ from ec2gw.query.actions import places
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.state import records
 
-RATES = (100, 300)  # MiB/s (API_CreateVolume, VolumeInitializationRate)
-
 
 def view(call: Call, volume: records.Volume, tags: list[dict[str, str]]) -> Response:
     """A volume as DescribeVolumes shows it."""
@@ -41,6 +39,7 @@ def creation(call: Call, volume: records.Volume, tags: list[dict[str, str]]) -> 
         "VolumeType": volume.type,
         "MultiAttachEnabled": False,
         "Throughput": volume.throughput,
+        "VolumeInitializationRate": volume.initialization_rate,
     }
 
 
@@ -105,7 +104,6 @@ def _again(call: Call, response: Response) -> Response:
 def create_volume(call: Call, req: Request) -> Response:
     if req.get("KmsKeyId") and not req.get("Encrypted"):
         raise errors.Conflict("parameter-dependency", parameter="KmsKeyId", other="Encrypted")
-    _check_rate(req)
     volume = volumes.create(
         call.tx,
         call.account_id,
@@ -116,20 +114,9 @@ def create_volume(call: Call, req: Request) -> Response:
         iops=req.get("Iops"),
         throughput=req.get("Throughput"),
         encrypted=req.get("Encrypted", False),
+        rate=req.get("VolumeInitializationRate"),
     )
     return creation(call, volume, describe.tag(call, req, volume.id))
-
-
-def _check_rate(req: Request) -> None:
-    """A volume from a snapshot has all its bytes from the start, so any rate that EC2 takes is kept."""
-    rate = req.get("VolumeInitializationRate")
-    if rate is None:
-        return
-    if "SnapshotId" not in req:
-        raise errors.Conflict("parameter-dependency", parameter="VolumeInitializationRate", other="SnapshotId")
-    if not RATES[0] <= rate <= RATES[1]:
-        why = f"It must be {RATES[0]} to {RATES[1]}."
-        raise errors.Invalid("invalid-value", value=rate, parameter="volumeInitializationRate", why=why)
 
 
 def _zone(call: Call, req: Request) -> str:

@@ -516,6 +516,7 @@ def upgrade() -> None:
         sa.Column("type", sa.String(), nullable=False),
         sa.Column("iops", sa.Integer(), nullable=True),
         sa.Column("throughput", sa.Integer(), nullable=True),
+        sa.Column("initialization_rate", sa.Integer(), nullable=True),
         sa.Column("encrypted", sa.Boolean(), nullable=False),
         sa.Column("auto_enable_io", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
