@@ -73,6 +73,9 @@ def _check(tx: Transaction, account_id: str, wanted: Wanted, count: int) -> None
     if wanted.addresses and wanted.count:
         raise errors.Conflict("parameter-conflict", parameter="secondaryPrivateIpAddressCount", other="privateIpAddressesSet")
     _check_size(wanted, MOST_ADDRESSES)
+    named = [address for address in (wanted.address, *wanted.addresses) if address]
+    if twice := next((address for address in named if named.count(address) > 1), None):
+        raise errors.Invalid("invalid-value", value=twice, parameter="privateIpAddress", why="It is given more than once.")
     if (tx.db.scalar(_COUNT, {"account_id": account_id}) or 0) + count > MOST_INTERFACES:
         raise errors.LimitExceeded("interface-limit")
 
@@ -528,6 +531,9 @@ def _cards(tx: Transaction, account_id: str, wish: Wish, zone: str | None, zones
         raise errors.Invalid("device-index-repeated")
     if cards[0].index != 0:
         raise errors.Invalid("device-index-zero")
+    there = [card.interface_id for card in cards if card.interface_id]
+    if twice := next((id for id in there if there.count(id) > 1), None):
+        raise errors.InUse("interface-attached", interface=twice)
     made = []
     for card in cards:
         if card.interface_id is None and card.subnet_id is None:
@@ -538,7 +544,8 @@ def _cards(tx: Transaction, account_id: str, wish: Wish, zone: str | None, zones
 
 def _resolve(tx: Transaction, account_id: str, card: Card) -> Understood:
     if card.interface_id is not None:
-        if card.subnet_id or card.group_ids or card.address or card.addresses or card.count:
+        new = (card.subnet_id, card.group_ids, card.address, card.addresses, card.count, card.description)
+        if any(new) or card.delete_on_termination:  # which "true only if creating a new network interface" can be
             raise errors.Conflict("interface-existing")
         interface = lookup.one(tx, Interface, "eni", account_id, card.interface_id)
         if interface.instance_id is not None:

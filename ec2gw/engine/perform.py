@@ -173,10 +173,11 @@ class Performer:
                     imports.failed(tx, id, str(trouble), theirs=isinstance(trouble, SourceError))
 
     def listen(self, instance: str) -> None:
-        """Write down the newest console text of an instance."""
+        """Write down the newest console text of an instance. A machine that has gone has none, and what is known of it stays."""
         text = self._hypervisor.console(instance)
-        with self._database.write() as tx:
-            instances.heard(tx, instance, text)
+        if text:
+            with self._database.write() as tx:
+                instances.heard(tx, instance, text)
 
     def watch(self, instance: str, *, wake: bool) -> None:
         """Write down what an instance's screen shows. Raises ports.HostError, and then no picture is left."""

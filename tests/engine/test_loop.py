@@ -437,9 +437,11 @@ def test_the_console_is_written_down_and_host_trouble_leaves_the_last(world: Wor
         def broken(name: str) -> bytes:
             raise HostError("gone")
 
-        host.console = broken  # type: ignore[method-assign]
-        engine.refresh_console(id)
-        assert [row["text"] for row in world.rows(Console, instance_id=id)] == [b"hello"]
+        # The host has trouble; or it has the machine no more, and nothing of it.
+        for console in (broken, lambda name: b""):
+            host.console = console  # type: ignore[method-assign]
+            engine.refresh_console(id)
+            assert [row["text"] for row in world.rows(Console, instance_id=id)] == [b"hello"]
 
 
 def test_the_screen_is_written_down_and_host_trouble_leaves_no_picture(world: World, host: Host) -> None:

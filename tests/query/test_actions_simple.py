@@ -341,6 +341,7 @@ def test_instance_types_are_offered_everywhere(ec2: Any) -> None:
     assert offered() == ["us-east-1"]
     assert offered(LocationType="availability-zone") == list(ZONES)
     assert offered(LocationType="availability-zone-id") == ["use1-az1", "use1-az2", "use1-az3"]
+    assert ec2.describe_instance_type_offerings(LocationType="outpost")["InstanceTypeOfferings"] == []
     assert refusal(ec2.describe_instance_type_offerings, LocationType="planet")[0] == "InvalidParameterValue"
     paginator = ec2.get_paginator("describe_instance_type_offerings").paginate(LocationType="availability-zone")
     everything = [(row["InstanceType"], row["Location"]) for page in paginator for row in page["InstanceTypeOfferings"]]

@@ -380,6 +380,35 @@ def test_a_launch_that_says_what_cannot_be(shared: Shared, said: Any, code: str,
 # -- a launch and its words ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("cards", "code"),
+    [
+        ([{"DeleteOnTermination": True}], "InvalidParameterCombination"),
+        ([{"Description": "mine"}], "InvalidParameterCombination"),
+        ([{}, {}], "InvalidNetworkInterface.InUse"),
+        ([{"NetworkInterfaceId": "", "SecondaryPrivateIpAddressCount": -1}], "InvalidParameterValue"),
+        (
+            [
+                {
+                    "NetworkInterfaceId": "",
+                    "PrivateIpAddress": "172.31.0.9",
+                    "PrivateIpAddresses": [{"PrivateIpAddress": "172.31.0.9"}],
+                }
+            ],
+            "InvalidParameterValue",
+        ),
+    ],
+)
+def test_interfaces_that_cannot_be(shared: Shared, cards: list[dict[str, Any]], code: str) -> None:
+    """Of one that is there already, which a launch neither describes nor takes with the instance, and of new ones."""
+    subnets = shared.ec2.describe_subnets(Filters=[{"Name": "availability-zone", "Values": [ZONES[0]]}])["Subnets"]
+    there = shared.ec2.create_network_interface(SubnetId=subnets[0]["SubnetId"])["NetworkInterface"]["NetworkInterfaceId"]
+    before = shared.face.everything()
+    said = [{"NetworkInterfaceId": there, "DeviceIndex": index} | card for index, card in enumerate(cards)]
+    assert refusal(lambda: run(shared.ec2, shared.image, NetworkInterfaces=said))[0] == code
+    assert shared.face.everything() == before
+
+
 def test_cores_and_threads_are_what_the_engine_sees(ec2: Any, face: Face, image: str) -> None:
     id = run(ec2, image, InstanceType="m5.2xlarge", CpuOptions={"CoreCount": 3, "ThreadsPerCore": 1})["InstanceId"]
     assert show(ec2, id)["CpuOptions"] == {"CoreCount": 3, "ThreadsPerCore": 1}
@@ -781,6 +810,13 @@ def test_only_three_attributes_can_be_reset(shared: Shared, name: str) -> None:
         ({"DisableApiStop": {"Value": True}, "DisableApiTermination": {"Value": True}}, "InvalidParameterCombination"),
         ({"InstanceType": {"Value": "m9.huge"}}, "InvalidInstanceAttributeValue"),
         ({"InstanceInitiatedShutdownBehavior": {"Value": "sleep"}}, "InvalidParameterValue"),
+        ({"Attribute": "disableApiStop", "Value": "true", "DisableApiStop": {"Value": False}}, "InvalidParameterCombination"),
+        ({"Attribute": "userData", "Value": "%"}, "InvalidUserData.Malformed"),
+        ({"Attribute": "userData", "Value": base64.b64encode(b"x" * 16_385).decode()}, "InvalidParameterValue"),
+        ({"Attribute": "userData", "Value": "aGVsbG8="}, None),
+        ({"SriovNetSupport": {"Value": "double"}}, "InvalidParameterValue"),
+        ({"Kernel": {"Value": "ari-0a"}}, "InvalidKernelId.Malformed"),
+        ({"Ramdisk": {"Value": "ari"}}, "InvalidRamDiskId.Malformed"),
         ({"EbsOptimized": {"Value": True}}, None),
     ],
 )

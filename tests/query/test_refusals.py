@@ -308,6 +308,8 @@ LAUNCHES: list[Row] = [
         VALUE,
         "User data is limited to 16384 bytes",
     ),
+    ("no kernel's id", lambda s: launch(s, KernelId="kernel"), "InvalidKernelId.Malformed", ".*"),
+    ("no RAM disk's id", lambda s: launch(s, RamdiskId="aki-0a"), "InvalidRamDiskId.Malformed", ".*"),
     ("a profile", lambda s: launch(s, IamInstanceProfile={"Name": "p"}), VALUE, ".*Invalid IAM Instance Profile.*"),
     (
         "metadata options of none",
@@ -383,6 +385,12 @@ INSTANCES: list[Row] = [
         "hibernation",
         lambda s: s.ec2.stop_instances(InstanceIds=[s.running], Hibernate=True),
         "UnsupportedHibernationConfiguration",
+        ".*",
+    ),
+    (
+        "hibernation of the missing",
+        lambda s: s.ec2.stop_instances(InstanceIds=["i-0a"], Hibernate=True),
+        "InvalidInstanceID.NotFound",
         ".*",
     ),
     ("statuses of 101", lambda s: s.ec2.describe_instance_status(InstanceIds=[f"i-{n:017x}" for n in range(101)]), VALUE, ".*"),

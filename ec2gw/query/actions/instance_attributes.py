@@ -9,7 +9,7 @@ from typing import Any
 from ec2gw.cloud import instances, interfaces, routes
 from ec2gw.model import errors, instance_types
 from ec2gw.query.actions import instance_options
-from ec2gw.query.actions.instances import MOST_USER_DATA, view_mappings
+from ec2gw.query.actions.instances import MOST_USER_DATA, user_data, view_mappings
 from ec2gw.query.actions.interfaces import view_groups
 from ec2gw.query.api import Call, Request, Response, action
 from ec2gw.state.networks import Interface
@@ -79,6 +79,8 @@ _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 def modify_instance_attribute(call: Call, req: Request) -> Response:
     named = [member for member in _MEMBERS if member in req]
     attribute = req.get("Attribute")
+    if named and "Value" in req:
+        raise errors.Conflict("attributes-too-many")
     if len(named) + (attribute is not None and attribute not in map(_MEMBERS.get, named)) > 1:
         raise errors.Conflict("attributes-too-many")
     if named:
@@ -149,7 +151,9 @@ def _ebs_optimized(row: Instance, attribute: str, value: object) -> bool:
 
 
 def _user_data(row: Instance, attribute: str, value: bytes | str | None) -> str | None:
-    data = base64.b64decode(value) if isinstance(value, str) else value or b""
+    if isinstance(value, str):
+        return user_data(value)
+    data = value or b""
     if len(data) > MOST_USER_DATA:
         raise errors.LimitExceeded("user-data-too-large")
     return base64.b64encode(data).decode() if data else None
@@ -161,21 +165,31 @@ def _shutdown_behavior(row: Instance, attribute: str, value: str) -> str:
     return value
 
 
-def _text(row: Instance, attribute: str, value: str | None) -> str | None:
-    return value or None
+def _sriov(row: Instance, attribute: str, value: str) -> str:
+    if value != "simple":  # there is no way to have less of it (API_ModifyInstanceAttribute)
+        raise errors.Invalid("bad-value", value=value[:64], parameter=attribute)
+    return value
+
+
+def _kernel(row: Instance, attribute: str, value: str | None) -> str | None:
+    return instance_options.boot_id("KernelId", value) if value else None
+
+
+def _ramdisk(row: Instance, attribute: str, value: str | None) -> str | None:
+    return instance_options.boot_id("RamdiskId", value) if value else None
 
 
 STOPPED, ALWAYS = "stopped", "always"
 # Attribute -> (what changes of an instance, how the value is read, in which state it may change).
 _CHANGES: dict[str, tuple[str, Callable[[Instance, str, Any], Any], str]] = {
-    "kernel": ("KernelId", _text, STOPPED),
-    "ramdisk": ("RamdiskId", _text, STOPPED),
+    "kernel": ("KernelId", _kernel, STOPPED),
+    "ramdisk": ("RamdiskId", _ramdisk, STOPPED),
     "userData": ("user_data", _user_data, STOPPED),
     "disableApiTermination": ("disable_api_termination", _truth, ALWAYS),
     "disableApiStop": ("disable_api_stop", _truth, ALWAYS),
     "instanceInitiatedShutdownBehavior": ("shutdown_behavior", _shutdown_behavior, ALWAYS),
     "ebsOptimized": ("ebs_optimized", _ebs_optimized, STOPPED),
-    "sriovNetSupport": ("SriovNetSupport", _text, STOPPED),
+    "sriovNetSupport": ("SriovNetSupport", _sriov, STOPPED),
     "enaSupport": ("EnaSupport", _truth, STOPPED),
 }
 

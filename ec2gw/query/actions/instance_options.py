@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ec2gw.cloud import instances, lookup, settings
-from ec2gw.model import errors, instance_types, networks
+from ec2gw.model import errors, ids, instance_types, networks
 from ec2gw.model.instance_types import InstanceType
 from ec2gw.query import describe
 from ec2gw.query.api import Call, Request, Response, action
@@ -350,10 +350,17 @@ def kept(call: Call, req: Request, kind: InstanceType, image: records.Image) -> 
         options["MaintenanceOptions"] = maintenance(req["MaintenanceOptions"])
     if "PrivateDnsNameOptions" in req:
         options["PrivateDnsNameOptions"] = names(req["PrivateDnsNameOptions"])
-    for name in ("CapacityReservationSpecification", "KernelId", "RamdiskId"):
-        if name in req:
-            options[name] = req[name]
-    return options
+    if "CapacityReservationSpecification" in req:
+        options["CapacityReservationSpecification"] = req["CapacityReservationSpecification"]
+    return options | {name: boot_id(name, req[name]) for name in ("KernelId", "RamdiskId") if name in req}
+
+
+def boot_id(name: str, id: str) -> str:
+    """The id of a kernel or a RAM disk, which is kept and shown."""
+    prefix, refusal = ("aki", "kernel-malformed") if name == "KernelId" else ("ari", "ramdisk-malformed")
+    if not ids.well_formed(prefix, id):
+        raise errors.Malformed(refusal, id=id[:64])
+    return id
 
 
 # -- how an instance shows it -------------------------------------------------------------------------------------------------

@@ -176,6 +176,7 @@ def describe_instance_type_offerings(call: Call, req: Request) -> Response:
         "region": (region.name,),
         "availability-zone": region.zones,
         "availability-zone-id": tuple(places.zone_id(region, zone) for zone in region.zones),
+        "outpost": (),
     }
     if location not in places_of:
         raise errors.Invalid("bad-value", value=location[:64], parameter="locationType")

@@ -240,7 +240,7 @@ def run_instances(call: Call, req: Request) -> Response:
         zone=zone,
         zones=call.settings.zones,
         key_name=req.get("KeyName"),
-        user_data=_user_data(req.get("UserData")),
+        user_data=user_data(req.get("UserData")),
         client_token=token,
         shutdown_behavior=_shutdown_behavior(req.get("InstanceInitiatedShutdownBehavior", "stop")),
         disable_api_termination=req.get("DisableApiTermination", False),
@@ -267,7 +267,7 @@ def run_instances(call: Call, req: Request) -> Response:
 _SPOT_REQUEST = "spot-instances-request"  # may be tagged, but a launch on demand makes none
 
 
-def _user_data(text: str | None) -> str | None:
+def user_data(text: str | None) -> str | None:
     """User data stays in base64, as every answer wants it; it is only checked."""
     if not text:
         return None
@@ -314,6 +314,7 @@ def start_instances(call: Call, req: Request) -> Response:
 @action
 def stop_instances(call: Call, req: Request) -> Response:
     if req.get("Hibernate"):
+        lookup.many(call.tx, records.Instance, "i", call.account_id, req["InstanceIds"])
         raise errors.Unsupported("hibernation-not-configured")
     return _changes(instances.stop(call.tx, call.account_id, req["InstanceIds"], _patience(call, req)), "StoppingInstances")
 
