@@ -199,7 +199,8 @@ TOLERATED = [
     ("TerminateInstances", [("InstanceId.10", "i-2"), ("InstanceId.9", "i-1")], {"InstanceIds": ["i-1", "i-2"]}),
     ("TerminateInstances", [("InstanceId", "i-1")], {"InstanceIds": ["i-1"]}),
     ("TerminateInstances", [("InstanceId", "i-1"), ("InstanceId", "i-2")], {"InstanceIds": ["i-1", "i-2"]}),
-    ("TerminateInstances", [("InstanceId.1", ""), ("InstanceId.2", "i-2")], {"InstanceIds": ["i-2"]}),
+    ("TerminateInstances", [("InstanceId.1", ""), ("InstanceId.2", "i-2")], {"InstanceIds": ["", "i-2"]}),
+    ("DescribeInstances", [("InstanceId", "")], {}),
     ("MonitorInstances", [("InstanceId", "i-1")], {"InstanceIds": ["i-1"]}),
     ("DescribeSnapshots", [("Owner", "self"), ("RestorableBy", "all")], {"OwnerIds": ["self"], "RestorableByUserIds": ["all"]}),
     ("DescribeInstances", [("Filter.Name", "a"), ("Filter.Value", "b")], {"Filters": [{"Name": "a", "Values": ["b"]}]}),
@@ -216,6 +217,7 @@ TOLERATED = [
         {"Resources": ["x"], "Tags": [{"Key": "k", "Value": ""}]},
     ),
     ("DeleteTags", [("ResourceId.1", "x"), ("Tag.1.Key", "k")], {"Resources": ["x"], "Tags": [{"Key": "k"}]}),
+    ("DeleteTags", [("ResourceId.1", "x"), ("Tag.1.Key", "")], {"Resources": ["x"], "Tags": [{"Key": ""}]}),
     (
         "ModifyImageAttribute",
         [("ImageId", "ami-1"), ("Description.Value", "")],

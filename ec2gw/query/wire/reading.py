@@ -58,7 +58,7 @@ def read(action: str, version: str, params: Parameters) -> api.Request:
     """The request as a boto3 caller would have written it. Raises faults for what cannot be read.
 
     Lists may be numbered from any number, with gaps, or not at all. An empty value means absent, save where the empty text is a
-    value itself: `_EMPTY_COUNTS`. What is empty as a whole (a list, a structure) is absent.
+    value itself: in `_EMPTY_COUNTS` and in a numbered item of a list. A structure that is empty as a whole is absent.
     """
     operation = api.operation(action, version)
     if len(params) > MOST_PARAMETERS:
@@ -151,8 +151,9 @@ _ABSENT: Final = object()
 _Reader = Callable[[_Node, str], Any]
 
 # Members whose empty text is a value: `NoDevice=` takes a device away; `Value=` is a tag's value, a filter's, or that of an
-# attribute to be set (`Description.Value=`). The rule reads the name alone, so it holds for members yet unknown.
-_EMPTY_COUNTS = frozenset(("NoDevice", "Value"))
+# attribute to be set (`Description.Value=`); an empty `Key=` must be refused, for DeleteTags without tags deletes all. The rule
+# reads the name alone, so it holds for members yet unknown.
+_EMPTY_COUNTS = frozenset(("Key", "NoDevice", "Value"))
 
 _TRUE = frozenset(("true", "1"))
 _FALSE = frozenset(("false", "0"))
@@ -171,18 +172,20 @@ def _reader(action: str) -> Callable[[_Node], Any]:
     return lambda root: read_members(root, "")
 
 
-def _shape_reader(shapes: Mapping[str, api.Shape], name: str, wire_name: str, made: dict[tuple[str, bool], _Reader]) -> _Reader:
+def _shape_reader(
+    shapes: Mapping[str, api.Shape], name: str, empty_counts: bool, made: dict[tuple[str, bool], _Reader]
+) -> _Reader:
     """`made` holds the readers there are already: a shape may hold itself."""
-    key = (name, wire_name in _EMPTY_COUNTS)
+    key = (name, empty_counts)
     if key not in made:
         made[key] = lambda node, path: made[key](node, path)
         kind = shapes[name]["type"]
         if kind == "structure":
             made[key] = _structure_reader(shapes, name, made)
         elif kind == "list":
-            made[key] = _list_reader(_shape_reader(shapes, shapes[name]["member"]["shape"], wire_name, made))
+            made[key] = _list_reader(_shape_reader(shapes, shapes[name]["member"]["shape"], True, made))
         else:
-            made[key] = _scalar_reader(_PARSERS[kind], key[1] and kind in ("string", "blob"))
+            made[key] = _scalar_reader(_PARSERS[kind], empty_counts and kind in ("string", "blob"))
     return made[key]
 
 
@@ -203,7 +206,7 @@ def _members_reader(shapes: Mapping[str, api.Shape], name: str, made: dict[tuple
     for key, member in shapes[name]["members"].items():
         wire_name = member.get("queryName") or member.get("locationName") or key
         wire_name = wire_name[0].upper() + wire_name[1:]
-        members[wire_name] = (key, _shape_reader(shapes, member["shape"], wire_name, made))
+        members[wire_name] = (key, _shape_reader(shapes, member["shape"], wire_name in _EMPTY_COUNTS, made))
         if key in shapes[name].get("required", ()):
             is_list = shapes[member["shape"]]["type"] == "list"
             required.append((key, _LISTS_BY_OTHER_NAMES.get(wire_name, wire_name) if is_list else wire_name))
@@ -242,7 +245,7 @@ def _list_reader(read_item: _Reader) -> _Reader:
                 raise _invalid(path, step, "The number of an item was given more than once.")
             numbered[number] = (f"{path}.{step}", below)
         items = []
-        for value in node.values:
+        for value in filter(None, node.values):
             single = _Node()
             single.values.append(value)
             items.append(read_item(single, path))
