@@ -232,7 +232,7 @@ class Server:
         except refusals.Refusal as refusal:
             fault = errors.from_refusal(refusal)
             raise sts.Refused(fault) if sts.asked(raw) else fault from None
-        if any("\0" in text for pair in params for text in pair):
+        if not all(wire.sayable(text) for pair in params for text in pair):
             raise Fault("InvalidCharacter", "The request contains a character that is not valid.")
         name, version = wire.heading(params)
         if sts.knows(name, version):

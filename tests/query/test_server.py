@@ -145,7 +145,10 @@ def test_actions_are_looked_up_in_the_model(face: Face) -> None:
     assert face.send(b"Version=2016-11-15").code == "MissingAction"
     assert face.send(b"Action=DescribeRegions").code == "MissingParameter"
     assert face.ask("DescribeRegions", Colour="red").code == "UnknownParameter"
-    assert face.ask("DescribeRegions", RegionName__1="\0").code == "InvalidCharacter"
+    for unsayable in ("\0", "a\x0bb", "\x1f", "\ufffe"):
+        assert face.ask("DescribeRegions", RegionName__1=unsayable).code == "InvalidCharacter"
+    for odd in ("\t", "\r\n", "\x7f", "\u2028", "\U0001f600"):
+        assert face.ask("DescribeRegions", RegionName__1=odd).code == "InvalidParameterValue"
 
 
 def test_the_answer_is_in_the_version_asked(face: Face) -> None:

@@ -10,5 +10,6 @@ from ec2gw.query.wire.reading import Parameters as Parameters
 from ec2gw.query.wire.reading import heading as heading
 from ec2gw.query.wire.reading import read as read
 from ec2gw.query.wire.writing import Part as Part
+from ec2gw.query.wire.writing import sayable as sayable
 from ec2gw.query.wire.writing import write as write
 from ec2gw.query.wire.writing import write_error as write_error

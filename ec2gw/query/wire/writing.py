@@ -215,6 +215,11 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SPECIAL = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
+def sayable(text: str) -> bool:
+    """Whether an answer can hold a text as it is."""
+    return _FORBIDDEN.search(text) is None
+
+
 def _escape(text: str) -> str:
     if not _SPECIAL.search(text):
         return text
