@@ -290,6 +290,8 @@ def _ports(protocol: str, low: int | None, high: int | None) -> tuple[int | None
         for number in (low, high):
             if not -1 <= number <= 255:
                 raise errors.Invalid("icmp-out-of-range", number=number)
+        if low == -1 != high:  # every type has every code (API_IpPermission, ToPort)
+            raise errors.Invalid("icmp-out-of-range", number=high)
         return low, high
     return None, None
 

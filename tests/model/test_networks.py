@@ -131,6 +131,7 @@ def test_protocols_and_ports_as_they_are_kept(protocol: str, low: int | None, hi
         ("tcp", 2, 1),
         ("tcp", 1, 65536),
         ("icmp", 256, 0),
+        ("icmp", -1, 0),
         ("256", None, None),
         ("sctp", None, None),
     ],
