@@ -80,20 +80,17 @@ def open_records(settings: config.Settings) -> tuple[Database, Vault]:
 
 
 def first_key(settings: config.Settings, database: Database, vault: Vault) -> Path:
-    """On the first start an account and a key are made and written down for clients. Returns the credentials file."""
+    """On the first start an account with its network and a key is made, the key written down for clients. Returns that file."""
     credentials = settings.state / "credentials"
     with database.write() as tx:
-        known = accounts.every(tx)
-        if not known:
+        if not accounts.every(tx):
             account = accounts.create(tx, "default")
+            networks.create_default_vpc(tx, account.id, settings.region, settings.zone_names)
             given = settings.secret_access_key
             key, secret = accounts.issue_key(
                 tx, vault, account.id, settings.access_key_id, given.get_secret_value() if given else None
             )
-            known = [account]
             write_credentials(credentials, key.id, secret)
-        for account in known:
-            networks.ensure_default(tx, account.id, settings.region, settings.zone_names)
     return credentials
 
 

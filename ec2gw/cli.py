@@ -182,7 +182,7 @@ def create_account(settings: config.Settings, name: str) -> None:
     database, vault = app.open_records(settings)
     with database.write() as tx:
         made = accounts.create(tx, name)
-        networks.ensure_default(tx, made.id, settings.region, settings.zone_names)
+        networks.create_default_vpc(tx, made.id, settings.region, settings.zone_names)
         key, secret = accounts.issue_key(tx, vault, made.id)
         click.echo(f"{made.id}\t{name}\n{key.id}\t{secret}")
 

@@ -77,7 +77,7 @@ class Served:
         """A key of a new account."""
         with self.database.write() as tx:
             account = accounts.create(tx, name)
-            networks.ensure_default(tx, account.id, REGION, self._zones)
+            networks.create_default_vpc(tx, account.id, REGION, self._zones)
             key, secret = accounts.issue_key(tx, self.vault, account.id)
             return Key(account.id, key.id, secret)
 

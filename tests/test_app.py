@@ -57,6 +57,23 @@ def test_the_first_start_gives_a_key_that_signs(gateway: app.App) -> None:
     assert region["Endpoint"] == f"127.0.0.1:{gateway.port}"
 
 
+def test_a_network_that_was_deleted_does_not_come_back_at_a_start(gateway: app.App, tmp_path: Path) -> None:
+    ec2 = client(gateway)
+    (vpc,), (internet,) = ec2.describe_vpcs()["Vpcs"], ec2.describe_internet_gateways()["InternetGateways"]
+    for subnet in ec2.describe_subnets()["Subnets"]:
+        ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    ec2.detach_internet_gateway(InternetGatewayId=internet["InternetGatewayId"], VpcId=vpc["VpcId"])
+    ec2.delete_vpc(VpcId=vpc["VpcId"])
+    ec2.delete_dhcp_options(DhcpOptionsId=vpc["DhcpOptionsId"])
+    gateway.stop()
+    again = app.build(settings(tmp_path / "state"))
+    again.start()
+    try:
+        assert client(again).describe_vpcs()["Vpcs"] == []
+    finally:
+        again.stop()
+
+
 def test_nothing_in_the_state_folder_is_for_others(gateway: app.App) -> None:
     assert stat.S_IMODE(gateway.settings.state.stat().st_mode) == 0o700
     files = [path for path in gateway.settings.state.rglob("*") if path.is_file()]

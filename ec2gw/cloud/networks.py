@@ -32,12 +32,6 @@ PLAIN_NAMES = {"HostnameType": "ip-name", "EnableResourceNameDnsARecord": False,
 # -- what an account begins with ----------------------------------------------------------------------------------------------
 
 
-def ensure_default(tx: Transaction, account_id: str, region: str, zones: Sequence[str]) -> None:
-    """Give an account that has never had a network its default one. An account that has deleted it is left as it is."""
-    if tx.db.scalar(select(DhcpOptions.id).where(DhcpOptions.account_id == account_id).limit(1)) is None:
-        create_default_vpc(tx, account_id, region, zones)
-
-
 def create_default_vpc(tx: Transaction, account_id: str, region: str, zones: Sequence[str]) -> Vpc:
     """172.31.0.0/16 with a subnet in each zone, all led to the internet (VPC User Guide, "Default VPC components")."""
     if groups.default_vpc(tx, account_id) is not None:

@@ -14,30 +14,8 @@ from tests.refusals import refused
 TABLES = (Acl, DhcpOptions, Gateway, Route, RouteTable, Rule, SecurityGroup, Subnet, Vpc)
 
 
-def undo_default(world: World) -> None:
-    """Delete the account's default VPC, as its owner may."""
-    (vpc,) = world.rows(Vpc, account_id=ME)
-    (gateway,) = world.rows(Gateway, account_id=ME)
-    for subnet in world.rows(Subnet, account_id=ME):
-        world.wish(networks.delete_subnet, subnet["id"])
-    world.wish(routes.detach_gateway, gateway["id"], vpc["id"])
-    world.wish(networks.delete_vpc, vpc["id"])
-
-
-def test_an_account_gets_its_network_once(world: World) -> None:
-    before = world.everything()
-    world.wish(networks.ensure_default, "us-east-1", ZONES)
-    assert world.everything() == before
-
-
-def test_an_account_that_deleted_its_network_does_not_get_it_back_by_itself(world: World) -> None:
-    undo_default(world)
-    world.wish(networks.ensure_default, "us-east-1", ZONES)
-    assert world.rows(Vpc, account_id=ME) == []
-
-
 def test_an_account_of_another_region(world: World) -> None:
-    world.wish(networks.ensure_default, "eu-west-1", ("eu-west-1a",), account="333333333333")
+    world.wish(networks.create_default_vpc, "eu-west-1", ("eu-west-1a",), account="333333333333")
     (options,) = world.rows(DhcpOptions, account_id="333333333333")
     assert options["values"]["domain-name"] == ["eu-west-1.compute.internal"]
     (subnet,) = world.rows(Subnet, account_id="333333333333")

@@ -184,7 +184,7 @@ def _empty() -> bytes:
         Record.metadata.create_all(database.engine)
         with database.write() as tx:
             for account in (ME, OTHER):
-                networks.ensure_default(tx, account, "us-east-1", ZONES)
+                networks.create_default_vpc(tx, account, "us-east-1", ZONES)
         database.close()
         return Path(folder, "records.db").read_bytes()
 

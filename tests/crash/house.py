@@ -45,7 +45,7 @@ class House:
         database = self._database()
         records.Record.metadata.create_all(database.engine)
         with database.write() as tx:
-            networks.ensure_default(tx, ACCOUNT, "us-east-1", (ZONE,))
+            networks.create_default_vpc(tx, ACCOUNT, "us-east-1", (ZONE,))
         database.close()
 
     def store(self) -> VolumeStore:

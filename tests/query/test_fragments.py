@@ -52,7 +52,7 @@ class House:
         )
         with self.database.write() as tx:
             self.account = accounts.create(tx, "mine").id
-            networks.ensure_default(tx, self.account, REGION.name, REGION.zones)
+            networks.create_default_vpc(tx, self.account, REGION.name, REGION.zones)
             snapshot = snapshots.begin_fill(tx, self.account, 1, ZONE, "root").id
         store.create(snapshot, 1 << 30)
         with self.database.write() as tx:

@@ -43,7 +43,7 @@ def test_a_row_concerns_the_ids_that_it_names(database: Database) -> None:
 
 def test_a_change_concerns_what_the_row_named_before(database: Database) -> None:
     with database.write() as tx:
-        networks.ensure_default(tx, ACCOUNT, "us-east-1", ("us-east-1a",))
+        networks.create_default_vpc(tx, ACCOUNT, "us-east-1", ("us-east-1a",))
     with database.write() as tx:
         vpc = tx.db.scalars(select(Vpc)).one()
         id, old, vpc.dhcp_options_id = vpc.id, vpc.dhcp_options_id, "dopt-01"
