@@ -363,6 +363,15 @@ LAUNCHES: list[Row] = [
 
 INSTANCES: list[Row] = [
     ("no ids", lambda s: s.face.ask("TerminateInstances"), MISSING, ".*"),
+    *(
+        (
+            f"an empty id to {verb}",
+            lambda s, verb=verb: s.face.ask(verb, InstanceId__1=""),
+            "InvalidInstanceID.Malformed",
+            r'Invalid id: "" \(expecting "i-\.\.\."\)',
+        )
+        for verb in ("DescribeInstances", "StopInstances", "TerminateInstances")
+    ),
     (
         "more than a thousand",
         lambda s: s.ec2.terminate_instances(InstanceIds=[f"i-{n:017x}" for n in range(1001)]),

@@ -309,6 +309,7 @@ def _mapping(attachment: records.Attachment, volume: records.Volume) -> Response
         "Iops": volume.iops if volume_types.TYPES[volume.type].iops else None,
         "SnapshotId": volume.snapshot_id or "",
         "Throughput": volume.throughput,
+        "VolumeInitializationRate": volume.initialization_rate,
         "VolumeSize": volume.size,
         "VolumeType": volume.type,
     }
