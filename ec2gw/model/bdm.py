@@ -238,6 +238,7 @@ def _settle(line: Line, found: Mapping[str, Source]) -> Line:
         raise errors.Invalid("mapping-encrypted-snapshot")
     line = replace(line, delete_on_termination=_delete_by_default(line))
     if line.volume_id:
+        _check_as_it_is(line, found)
         return replace(line, size=found[line.volume_id].size)
     shape = _shape(line, found)
     return replace(
@@ -255,7 +256,8 @@ def merge(image: Sequence[Line], asked: Sequence[Line], root_device_name: str) -
 
     Raises where the root's source is touched, or a snapshot is put over an instance-store device.
     """
-    merged: dict[str, Line] = {short(line.device): line for line in image}
+    # How large a volume was when it came into the image is not how large it is.
+    merged: dict[str, Line] = {short(line.device): replace(line, size=None) if line.volume_id else line for line in image}
     root_line = root_of(image, root_device_name)
     root_key = short(root_line.device) if root_line else None
     for line in asked:
@@ -327,6 +329,7 @@ def resolve(
             if size:
                 scratch.append(Scratch(line.device, slot, line.virtual, size))
         elif line.volume_id:
+            _check_as_it_is(line, found)
             volumes.append(Volume(line.device, slot, _delete_by_default(line), volume_id=line.volume_id))
         else:
             shape = _shape(line, found)
@@ -393,6 +396,12 @@ def _check_devices(lines: Iterable[Line], root_device_name: str, virtualization:
     for line in lines:
         if not valid_device(line.device, virtualization) and not same(line.device, root_device_name):
             raise errors.Malformed("mapping-device-invalid", device=line.device)
+
+
+def _check_as_it_is(line: Line, found: Mapping[str, Source]) -> None:
+    same_size = line.size in (None, found[line.volume_id or ""].size)
+    if not same_size or line.type or line.iops is not None or line.throughput is not None or line.encrypted:
+        raise errors.Conflict("mapping-invalid", message=f"Only DeleteOnTermination can be changed for {line.device}")
 
 
 def _check_bootable(type_name: str) -> None:

@@ -81,6 +81,8 @@ def test_boot_from_an_existing_volume(world: World) -> None:
     volume = world.volume(size=5)
     registration = images.Registration("mine", "/dev/sda1", architecture="x86_64", virtualization_type="hvm")
     image = world.wish(images.register, registration, (Line("/dev/sda1", volume_id=volume),))
+    world.wish(volumes.modify, volume, size=6)
+    world.tell(volumes.grown, volume)  # the image still says 5
     (id,) = world.launch(image=image)
     assert world.volumes_of(id) == [volume]
     with refused("VolumeInUse", f"{volume} is already attached to an instance"):

@@ -194,6 +194,9 @@ R = new("/dev/sda1", 0, A, 8)
             [ROOT], [row("/dev/sdf", VolumeId=VOL)], [R, mine("/dev/sdf", 1)], id="an existing volume is kept by default"
         ),
         pytest.param(
+            [ROOT], [row("/dev/sdf", VolumeId=VOL, VolumeSize=5)], [R, mine("/dev/sdf", 1)], id="an existing volume's own size"
+        ),
+        pytest.param(
             [ROOT], [row("/dev/sdf", SnapshotId=VOL)], [R, mine("/dev/sdf", 1)], id="an existing volume as old scripts name it"
         ),
         pytest.param(
@@ -434,6 +437,23 @@ def test_instance_store_may_take_an_ebs_device_s_place() -> None:
             MAPPING,
             "Both a snapshot and a volume are given for /dev/sdf",
             id="a snapshot and a volume",
+        ),
+        *(
+            pytest.param(
+                image,
+                [row("/dev/sdf", **said)],
+                MAPPING,
+                "Only DeleteOnTermination can be changed for /dev/sdf",
+                id=f"an existing volume stays as it is: {said}",
+            )
+            for image, said in (
+                ([ROOT], {"VolumeId": VOL, "VolumeSize": 9}),
+                ([ROOT], {"VolumeId": VOL, "VolumeType": "gp3"}),
+                ([ROOT], {"SnapshotId": VOL, "Iops": 0}),
+                ([ROOT], {"VolumeId": VOL, "Throughput": 125}),
+                ([ROOT], {"VolumeId": VOL, "Encrypted": True}),
+                ([ROOT, row("/dev/sdf", VolumeId=VOL)], {"VolumeSize": 9}),
+            )
         ),
         pytest.param(
             [ROOT],
