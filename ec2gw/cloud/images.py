@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from ec2gw.cloud import lookup, permissions, settings, snapshots, volumes
 from ec2gw.model import bdm, errors, ids, lifecycle
+from ec2gw.state import records
 from ec2gw.state.records import Image, ImageSnapshot, Instance, Snapshot, Volume
 from ec2gw.state.session import Transaction
 
@@ -178,6 +179,7 @@ def deregister(tx: Transaction, account_id: str, image_id: str) -> Image:
         raise errors.NotPermitted("image-protected", image=image_id)
     _wish(image, "deregister")
     permissions.revoke(tx, image_id)
+    records.forget_tags(tx.db, image_id)
     for row in tx.db.scalars(select(ImageSnapshot).where(ImageSnapshot.image_id == image_id)):
         tx.db.delete(row)
     return image
@@ -271,17 +273,19 @@ def launched(tx: Transaction, image: Image) -> None:
 def sources(tx: Transaction, account_id: str, wanted: Sequence[str], image: Image | None = None) -> dict[str, bdm.Source]:
     """What the snapshots and volumes of a mapping are. Raises where one cannot be used by the account.
 
-    Who may launch `image` may do so with its snapshots, whoever owns them.
+    Who may launch `image` may do so with its snapshots: its owner's, and those that its owner may still use.
     """
     snapshot_ids = [id for id in wanted if ids.well_formed("snap", id)]
     volume_ids = [id for id in wanted if ids.well_formed("vol", id)]
-    bundled = {line.get("snapshot_id") for line in image.mapping} if image else set()
-    named = bundled & set(snapshot_ids)
-    parts = tx.db.execute(select(Snapshot.id, Snapshot.size, Snapshot.encrypted).where(Snapshot.id.in_(named))) if named else ()
-    found = {row.id: bdm.Source(row.size, row.encrypted) for row in parts}
+    named = {line.get("snapshot_id") for line in image.mapping} & set(snapshot_ids) if image else set()
+    found: dict[str, bdm.Source] = {}
+    if image and named:
+        owned = Snapshot.id.in_(named), Snapshot.account_id == image.account_id
+        parts = tx.db.execute(select(Snapshot.id, Snapshot.size, Snapshot.encrypted).where(*owned))
+        found = {row.id: bdm.Source(row.size, row.encrypted) for row in parts}
     for id in snapshot_ids:
         if id not in found:
-            row = snapshots.usable(tx, account_id, id)
+            row = snapshots.usable(tx, image.account_id if image and id in named else account_id, id)
             found[id] = bdm.Source(row.size, row.encrypted)
     rows = [volumes.find(tx, account_id, id) for id in volume_ids]
     return found | {row.id: bdm.Source(row.size, row.encrypted) for row in rows}

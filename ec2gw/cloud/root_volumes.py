@@ -106,7 +106,7 @@ def _of_image(tx: Transaction, account_id: str, instance: Instance, image_id: st
     root = bdm.root_of(lines, image.root_device_name) if image.root_device_name else None
     if root is None or root.snapshot_id is None:
         raise errors.Conflict("invalid-combination", message=f"The image '{image_id}' has no snapshot of a root volume.")
-    source = tx.db.scalars(select(Snapshot).where(Snapshot.id == root.snapshot_id)).one()
+    source = snapshots.usable(tx, image.account_id, root.snapshot_id)
     size = root.size or source.size
     if size < old.size:
         raise errors.Invalid("image-root-too-small", image=image_id, size=size, minimum=old.size)

@@ -185,11 +185,13 @@ def share(tx: Transaction, account_id: str, snapshot_id: str, grant: Sequence[st
 
 
 def delete(tx: Transaction, account_id: str, snapshot_id: str) -> Snapshot:
-    """Wish a snapshot gone (API_DeleteSnapshot): not one that is locked, or that an image is made of."""
+    """Wish a snapshot gone (API_DeleteSnapshot): not one that is locked, or that an image of the account is made of."""
     snapshot = find(tx, account_id, snapshot_id)
     if snapshot.lock and lock_state(snapshot, tx.now) != "expired":
         raise errors.NotPermitted("snapshot-locked", snapshot=snapshot_id, until=snapshot.lock["until"])
-    user = tx.db.scalar(select(ImageSnapshot.image_id).where(ImageSnapshot.snapshot_id == snapshot_id))
+    # Somebody else's image of it does not count: with whom a snapshot is shared cannot keep it from its owner.
+    mine = Image.id == ImageSnapshot.image_id, Image.account_id == account_id
+    user = tx.db.scalar(select(Image.id).where(*mine, ImageSnapshot.snapshot_id == snapshot_id))
     if user is not None:
         raise errors.InUse("snapshot-in-use", snapshot=snapshot_id, image=user)
     state = lifecycle.after(lifecycle.SNAPSHOT, snapshot.state, "delete")

@@ -260,7 +260,7 @@ class Setting(Record):
 
 
 class ImageSnapshot(Record):
-    """Which snapshots an image is made of: a snapshot in use by an image cannot be deleted."""
+    """Which snapshots an image is made of: a snapshot in use by an image of its owner cannot be deleted."""
 
     __tablename__ = "image_snapshot"
     image_id: Mapped[str] = mapped_column(primary_key=True)

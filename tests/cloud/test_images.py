@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from ec2gw.cloud import images, instances, snapshots, volumes
+from ec2gw.cloud import images, instances, root_volumes, snapshots, tags, volumes
 from ec2gw.model import bdm
 from ec2gw.model.bdm import Line
-from ec2gw.state.records import Image, ImageSnapshot, Instance, Snapshot
+from ec2gw.state.records import Image, ImageSnapshot, Instance, Snapshot, Tag
 from tests.cloud.world import ME, OTHER, PATIENCE, World
 from tests.refusals import refused
 
@@ -117,6 +117,22 @@ def test_register_of_unfit_sources_is_refused(world: World) -> None:
         assert world.everything() == before
 
 
+def test_an_image_of_a_shared_snapshot_lasts_as_long_as_the_sharing(world: World) -> None:
+    snapshot = world.snapshot(account=OTHER)
+    world.wish(snapshots.share, snapshot, [ME], [], account=OTHER)
+    image = world.wish(images.register, registration(), (Line("/dev/sda1", snapshot_id=snapshot),))
+    instance = world.instance(image=image)
+    world.wish(snapshots.share, snapshot, [], [ME], account=OTHER)
+    for use in (
+        lambda: world.launch(image=image),
+        lambda: world.wish(root_volumes.replace, instance, image_id=image),
+    ):
+        with refused("InvalidSnapshot.NotFound", f"The snapshot '{snapshot}' does not exist."):
+            use()
+    world.wish(snapshots.delete, snapshot, account=OTHER)
+    assert world.state(snapshot) == "deleting", "nobody else keeps it"
+
+
 # -- DeregisterImage
 
 
@@ -131,10 +147,12 @@ def test_deregister(world: World, state: str) -> None:
     if state != "pending":
         world.tell(images.settle, image)
     assert world.state(image) == state
+    world.wish(tags.put, [image, snapshot], {"k": "v"})
     world.wish(images.deregister, image)
     assert world.state(image) == "deregistered"
     assert world.state(snapshot) is not None
     assert world.rows(ImageSnapshot, image_id=image) == []
+    assert [row["resource_id"] for row in world.rows(Tag)] == [snapshot], "its tags go with it"
     with refused("InvalidAMIID.Unavailable", f"The image id '[{image}]' is no longer available"):
         world.wish(images.deregister, image)
 

@@ -130,6 +130,7 @@ def test_fast_restores(face: Face, ec2: Any, snapshot: str) -> None:
     first = ec2.describe_fast_snapshot_restores(MaxResults=1)
     assert [row["AvailabilityZone"] for row in first["FastSnapshotRestores"]] == [ZONES[0]]
     assert zones(MaxResults=1, NextToken=first["NextToken"]) == [ZONES[1]]
+    assert zones(MaxResults=0) == list(ZONES[:2])
     assert face.client(face.second).describe_fast_snapshot_restores()["FastSnapshotRestores"] == []
     gone = ec2.disable_fast_snapshot_restores(SourceSnapshotIds=[snapshot], AvailabilityZones=[ZONES[0], ZONES[2]])
     assert [(row["AvailabilityZone"], row["State"]) for row in gone["Successful"]] == [(ZONES[0], "disabled")]
