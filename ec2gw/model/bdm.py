@@ -18,6 +18,8 @@ _HVM = re.compile(r"(?:/dev/)?(?:sd[a-z]|sda[12]|xvd[a-z]|xvd[b-d][a-z])")
 _PV = re.compile(r"(?:/dev/)?(?:[sh]d[a-z](?:[1-9]|1[0-5])?|xvd[a-z](?:[1-9]|1[0-5])?)")
 # What OpenStack and Eucalyptus scripts write; the gateway's guests really have virtio disks.
 _VIRTIO = re.compile(r"(?:/dev/)?vd[a-z]")
+# An image's root may be called otherwise (`/dev/nvme0n1`), as long as that is a device's name at all.
+_ROOT = re.compile(r"(?:/dev/)?[a-z][a-z0-9]{0,31}")
 _EPHEMERAL = re.compile(r"ephemeral([0-9]|1[0-9]|2[0-3])")
 SWAP = "swap"
 SWAP_GIB = 1
@@ -212,6 +214,8 @@ def register(
     lines: Sequence[Line], root_device_name: str, found: Mapping[str, Source], virtualization: str = "hvm"
 ) -> tuple[Line, ...]:
     """The lines of an image to be stored: sizes and types filled in, `no_device` lines dropped. Raises as RegisterImage does."""
+    if not _ROOT.fullmatch(root_device_name):
+        raise errors.Malformed("mapping-device-invalid", device=root_device_name[:64])
     kept = [line for line in lines if not line.no_device]
     _check_devices(kept, root_device_name, virtualization)
     root = root_of(kept, root_device_name)

@@ -611,6 +611,12 @@ def test_an_odd_root_name_of_the_image_stays_valid() -> None:
     assert volumes == (new("/dev/nvme0n1", 0, A, 9),)
 
 
+@pytest.mark.parametrize("root", ["", "/dev/", "../../etc", "/dev/sda1\n", "/dev/" + "a" * 33, "a b"])
+def test_a_root_name_that_no_device_has_is_refused(root: str) -> None:
+    with refused(MAPPING, f"Invalid device name {root}"):
+        register(row(root or "/dev/sda1", SnapshotId=A), root=root)
+
+
 # -- RegisterImage --------------------------------------------------------------------------------------------------------------
 
 
