@@ -459,6 +459,25 @@ def test_volumes_show_the_rate_they_were_asked_to_be_filled_at(ec2: Any, image: 
     assert ["VolumeInitializationRate" in row for row in ec2.describe_volumes()["Volumes"]] == [True, True, False]
 
 
+def test_what_was_there_before_a_launch_keeps_its_tags(ec2: Any, face: Face, image: str) -> None:
+    volume = ec2.create_volume(AvailabilityZone=ZONES[0], Size=1)["VolumeId"]
+    with face.database.write() as tx:
+        volumes.created(tx, volume)
+    subnet = ec2.describe_subnets(Filters=[{"Name": "availability-zone", "Values": [ZONES[0]]}])["Subnets"][0]["SubnetId"]
+    interface = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    specifications = [{"ResourceType": kind, "Tags": [{"Key": "k", "Value": "v"}]} for kind in ("volume", "network-interface")]
+    row = run(
+        ec2,
+        image,
+        TagSpecifications=specifications,
+        NetworkInterfaces=[{"DeviceIndex": 0, "NetworkInterfaceId": interface}],
+        BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"SnapshotId": volume}}],
+    )
+    tagged = {row["ResourceId"] for row in ec2.describe_tags(Filters=[{"Name": "key", "Values": ["k"]}])["Tags"]}
+    at = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [row["InstanceId"]]}])["Volumes"]
+    assert tagged == {row["VolumeId"] for row in at} - {volume}
+
+
 def test_an_instance_has_its_images_options(ec2: Any, face: Face) -> None:
     made = run(ec2, make_image(face, EnaSupport=True, SriovNetSupport="simple", ImdsSupport="v2.0"))
     assert (made["EnaSupport"], made["SriovNetSupport"]) == (True, "simple")

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
 from ec2gw.cloud import images, instances, lookup, tags
-from ec2gw.model import bdm, errors, instance_types, lifecycle
+from ec2gw.model import bdm, errors, ids, instance_types, lifecycle
 from ec2gw.query import describe, unserved
 from ec2gw.query.actions import instance_options, interfaces, launch_templates, placement_groups, places
 from ec2gw.query.api import Call, Request, Response, action
@@ -254,17 +254,22 @@ def run_instances(call: Call, req: Request) -> Response:
         options=instance_options.kept(call, req, kind, image) | ({"PlacementGroupId": group.id} if group else {}),
     )
     launched = instances.launch(call.tx, call.account_id, wish, most, least)
-    ids = [instance.id for instance in launched]
-    made = [row.volume_id for instance in launched for row in instance.attachments]
-    made += [interface.id for instance in launched for interface in instance.interfaces]
-    specifications = [row for row in req.get("TagSpecifications", ()) if row.get("ResourceType") != _SPOT_REQUEST]
-    describe.tag(call, req | {"TagSpecifications": specifications}, *ids, *made)
-    tags.put(call.tx, call.account_id, ids, origin)
+    new = [instance.id for instance in launched]
+    found = [row.volume_id for instance in launched for row in instance.attachments]
+    found += [interface.id for instance in launched for interface in instance.interfaces]
+    # What was there before keeps its tags (API_RunInstances: those of "resources that are created during instance launch").
+    given = {row.get("NetworkInterfaceId") for row in req.get("NetworkInterfaces", ())}
+    given |= {line.volume_id for line in (*wish.lines, *map(bdm.from_json, image.mapping))}
+    made = [id for id in found if id not in given]
+    unmade = _TAGGABLE - {ids.kind(id) for id in made}
+    specifications = [row for row in req.get("TagSpecifications", ()) if row.get("ResourceType") not in unmade]
+    describe.tag(call, req | {"TagSpecifications": specifications}, *new, *made)
+    tags.put(call.tx, call.account_id, new, origin)
     rows = describe.render(call, INSTANCES, launched)
     return reservation(call, rows, launched[0])
 
 
-_SPOT_REQUEST = "spot-instances-request"  # may be tagged, but a launch on demand makes none
+_TAGGABLE = {"volume", "network-interface", "spot-instances-request"}  # also where a launch makes none of them
 
 
 def user_data(text: str | None) -> str | None:
