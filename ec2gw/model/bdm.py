@@ -404,7 +404,8 @@ def _check_devices(lines: Iterable[Line], root_device_name: str, virtualization:
 
 def _check_as_it_is(line: Line, found: Mapping[str, Source]) -> None:
     same_size = line.size in (None, found[line.volume_id or ""].size)
-    if not same_size or line.type or line.iops is not None or line.throughput is not None or line.encrypted:
+    numbers = line.iops, line.throughput, line.rate
+    if not same_size or line.type or line.encrypted or any(number is not None for number in numbers):
         raise errors.Conflict("mapping-invalid", message=f"Only DeleteOnTermination can be changed for {line.device}")
 
 

@@ -452,6 +452,7 @@ def test_instance_store_may_take_an_ebs_device_s_place() -> None:
                 ([ROOT], {"SnapshotId": VOL, "Iops": 0}),
                 ([ROOT], {"VolumeId": VOL, "Throughput": 125}),
                 ([ROOT], {"VolumeId": VOL, "Encrypted": True}),
+                ([ROOT], {"VolumeId": VOL, "VolumeInitializationRate": 200}),
                 ([ROOT, row("/dev/sdf", VolumeId=VOL)], {"VolumeSize": 9}),
             )
         ),
