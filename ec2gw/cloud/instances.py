@@ -97,7 +97,8 @@ def launch(tx: Transaction, account_id: str, wish: Launch, count: int, least: in
         raise errors.Conflict("invalid-combination", message="An existing volume cannot be mapped to more than one instance")
     zones = [*(volume.zone for volume in existing.values()), *wish.zones]
     network = interfaces.resolve(tx, account_id, wish.network, wish.zone, zones, wish.type, count)
-    count = min(count, MOST_AT_ONCE, max(least, interfaces.room(network)))
+    room = min(MOST_AT_ONCE, interfaces.room(network), placement.room(tx, wish.group, network.zone))
+    count = int(min(count, max(least, room)))
     count = limits.room_for_instances(tx, account_id, least, count)
     reservation_id = ids.new("r")
     launched = [_launch_one(tx, account_id, wish, network.zone, reservation_id, index, scratch) for index in range(count)]

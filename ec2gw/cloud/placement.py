@@ -10,7 +10,7 @@ from collections import Counter
 from sqlalchemy import func, select
 
 from ec2gw.cloud import lookup
-from ec2gw.model import errors, ids
+from ec2gw.model import errors, ids, instance_types
 from ec2gw.state import records
 from ec2gw.state.records import Instance, PlacementGroup
 from ec2gw.state.session import Transaction
@@ -83,14 +83,23 @@ def join(tx: Transaction, group: PlacementGroup | None, instance: Instance, part
         raise errors.Invalid("invalid-value", value=partition, parameter="partitionNumber", why=why)
     if group is None:
         return
-    there = _there(tx, group)
-    if group.strategy == "spread" and sum(zone == instance.zone for zone, _ in there) >= MOST_SPREAD:
+    if group.strategy not in instance_types.find(instance.type).strategies:
+        raise errors.Conflict("placement-group-type", type=instance.type)
+    if room(tx, group, instance.zone) < 1:
         raise errors.LimitExceeded("placement-group-full", name=group.name)
+    there = _there(tx, group)
     if group.strategy == "partition" and partition is None:
         crowd = Counter(number for _, number in there)
         partition = min(range(1, (group.partitions or 0) + 1), key=lambda number: (crowd[number], number))
     instance.placement_group, instance.partition = group.name, partition
     tx.db.flush()
+
+
+def room(tx: Transaction, group: PlacementGroup | None, zone: str) -> float:
+    """How many instances more can be in a group in a zone."""
+    if group is None or group.strategy != "spread":
+        return float("inf")
+    return MOST_SPREAD - sum(there == zone for there, _ in _there(tx, group))
 
 
 def _named(tx: Transaction, account_id: str, name: str) -> PlacementGroup | None:

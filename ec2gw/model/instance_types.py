@@ -64,6 +64,11 @@ class InstanceType:
         return "supported" if self.name in _OWN_PATH else "unsupported"
 
     @property
+    def strategies(self) -> tuple[str, ...]:
+        """Of which placement groups its instances can be (EC2 User Guide, "Cluster placement groups")."""
+        return ("partition", "spread") if self.burstable or self.family in _APART else ("cluster", "partition", "spread")
+
+    @property
     def disks(self) -> tuple[int, ...]:
         """The size of each instance-store disk: `ephemeral0` first."""
         count, size = self.storage or (0, 0)
@@ -394,6 +399,7 @@ _OTHER_INTERFACES = {
     "t3a.small": (2, 4), "m3.2xlarge": (4, 30), "m2.4xlarge": (8, 30), "m4.16xlarge": (8, 30),
 }  # fmt: skip
 _OLD_NETWORK = {"t2": {"xlarge": "Moderate", "2xlarge": "Moderate"}, "m1": {"small": "Low", "xlarge": "High"}}
+_APART = ("t1", "m1", "c1", "m2", "m3")  # families beside the burstable ones that no cluster can have
 # Families whose CPU cannot be chosen; those of the time before every type was EBS-optimized, and their types that can be.
 _FIXED_CORES = ("t1", "m1", "c1", "m2", "t2")
 _SHARED_PATH = ("t1", "m1", "c1", "m2", "t2", "m3", "c3", "r3", "i2")

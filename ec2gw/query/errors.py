@@ -758,6 +758,11 @@ ROWS = {
         "InvalidParameterCombination",
         "The parameter partitionCount can only be used with the strategy 'partition'.",
     ),
+    "placement-group-type": (
+        "InvalidParameterCombination",
+        "Cluster placement groups are not supported by the '{type}' instance type. Specify a supported instance type or change"
+        " the placement group strategy, and try again.",
+    ),
     "partition-without-group": (
         "InvalidParameterCombination",
         "The parameter partitionNumber can only be used with a placement group of the strategy 'partition'.",

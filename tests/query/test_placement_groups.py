@@ -94,10 +94,28 @@ def test_a_spread_group_takes_seven_of_a_zone(ec2: Any, image: str) -> None:
     ec2.create_placement_group(GroupName="apart", Strategy="spread")
     words = {"ImageId": image, "InstanceType": "m5.large"}
     apart = {"GroupName": "apart", "AvailabilityZone": ZONES[0]}
-    ec2.run_instances(**words, MinCount=7, MaxCount=7, Placement=apart)
+    many = refusal(lambda: ec2.run_instances(**words, MinCount=8, MaxCount=9, Placement=apart))
+    assert many[0] == "InsufficientInstanceCapacity"
+    assert len(ec2.run_instances(**words, MinCount=1, MaxCount=9, Placement=apart)["Instances"]) == 7
     code, message = refusal(lambda: run(ec2, image, Placement=apart))
     assert (code, "'apart'" in message) == ("InsufficientInstanceCapacity", True)
     run(ec2, image, Placement=apart | {"AvailabilityZone": ZONES[1]})
+
+
+def test_a_cluster_has_no_burstable_instances(ec2: Any, face: Face, image: str) -> None:
+    ec2.create_placement_group(GroupName="near", Strategy="cluster")
+    code, message = refusal(lambda: run(ec2, image, InstanceType="t3.micro", Placement={"GroupName": "near"}))
+    assert (code, message) == (
+        "InvalidParameterCombination",
+        "Cluster placement groups are not supported by the 't3.micro' instance type. Specify a supported instance type or change"
+        " the placement group strategy, and try again.",
+    )
+    for type, supported in (("t3.micro", ["partition", "spread"]), ("m5.large", ["cluster", "partition", "spread"])):
+        (shown,) = ec2.describe_instance_types(InstanceTypes=[type])["InstanceTypes"]
+        assert shown["PlacementGroupInfo"]["SupportedStrategies"] == supported
+    id = run(ec2, image, InstanceType="t3.micro")["InstanceId"]
+    bring(face, id, "stopped")
+    assert refusal(lambda: ec2.modify_instance_placement(InstanceId=id, GroupName="near"))[0] == "InvalidParameterCombination"
 
 
 def test_partitions_fill_evenly(ec2: Any, face: Face, image: str) -> None:

@@ -135,7 +135,7 @@ def view(kind: InstanceType) -> Response:
             "EfaSupported": False,
             "EncryptionInTransitSupported": False,
         },
-        "PlacementGroupInfo": {"SupportedStrategies": ["cluster", "partition", "spread"]},
+        "PlacementGroupInfo": {"SupportedStrategies": list(kind.strategies)},
         "HibernationSupported": False,
         "BurstablePerformanceSupported": kind.burstable,
         "DedicatedHostsSupported": False,
