@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
+import structlog
 from aiohttp import ClientPayloadError, HttpVersion11, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ec2gw.door import signature
 from ec2gw.model import errors
@@ -17,12 +20,33 @@ PATIENCE = 30.0  # seconds a client has to send its body
 
 Answer = Callable[[web.BaseRequest], Awaitable[web.Response]]
 
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class _Complaints(logging.Logger):
+    """What aiohttp says of whoever does not speak HTTP: a line in the log like any other, without what they sent."""
+
+    def handle(self, record: logging.LogRecord) -> None:
+        """Pass one complaint on."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            _log.info("no request", said=record.getMessage(), reason=type(error).__name__)
+        else:
+            _log.error("connection failed", said=record.getMessage(), exc_info=error)
+
 
 async def runner(answer: Answer, drain: float) -> web.ServerRunner:
     """A server that has `answer` answer every request, whatever its path. Those under way have `drain` seconds when it ends."""
     # There is nothing to route, and aiohttp's Application would take a tenth of a small answer's time. A body is signed as
     # sent, so it must not be unpacked first.
-    server = web.Server(answer, access_log=None, auto_decompress=False, max_line_size=MOST_LINE, max_field_size=MOST_HEADER)
+    server = web.Server(
+        answer,
+        access_log=None,
+        auto_decompress=False,
+        logger=_Complaints("aiohttp"),
+        max_field_size=MOST_HEADER,
+        max_line_size=MOST_LINE,
+    )
     return web.ServerRunner(server, shutdown_timeout=drain)
 
 

@@ -111,6 +111,23 @@ def test_a_client_that_goes_away_harms_nobody(face: Face) -> None:
     assert all(log["log_level"] == "info" for log in logs), logs
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x16\x03\x01\x02\x00\x01\xfc",
+        b"GET / HTTP/1.1\r\nX-Secret: a\x01b\r\n\r\n",
+        b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_is_one_line_in_the_log(face: Face, said: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    with structlog.testing.capture_logs() as logs, socket.create_connection(("127.0.0.1", face.port), timeout=10) as odd:
+        odd.sendall(said)
+        assert odd.recv(65536).startswith(b"HTTP/1.0 400 ")
+    assert [(log["event"], log["log_level"]) for log in logs] == [("no request", "info")]
+    assert "Secret" not in repr(logs)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_body_that_does_not_come_is_given_up(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reception, "PATIENCE", 0.2)
     with socket.create_connection(("127.0.0.1", face.port), timeout=10) as slow:
