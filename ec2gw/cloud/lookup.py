@@ -53,7 +53,7 @@ def check_ids(prefix: str, wanted: Sequence[str], parameter: str | None = None) 
     kind = ids.KINDS[prefix]
     for id in wanted:
         if not ids.well_formed(prefix, id):
-            raise errors.Malformed("malformed-id", kind=kind, id=id, parameter=parameter or f"{kind}Id")
+            raise errors.Malformed("malformed-id", kind=kind, id=id[:64], parameter=parameter or f"{kind}Id")
 
 
 def _own(tx: Transaction, record: Any, account_id: str, id: str) -> Any:

@@ -147,7 +147,7 @@ def _existing(tx: Transaction, account_id: str, resource_ids: Sequence[str]) -> 
     for id in unique:
         kind = ids.kind(id)
         if kind is None or kind == "reservation":
-            raise errors.Malformed("invalid-id", id=id)
+            raise errors.Malformed("invalid-id", id=id[:64])
         by_kind.setdefault(kind, []).append(id)
     for kind, some in by_kind.items():
         record = RECORDS.get(kind)

@@ -1300,7 +1300,7 @@ def test_an_address_is_taken_from_whom_it_led_to(face: Face, ec2: Any, image: st
     (idle,) = ec2.describe_addresses(AllocationIds=[address["AllocationId"]])["Addresses"]
     assert "AssociationId" not in idle and "InstanceId" not in idle
     end(face, ec2, two)
-    (idle,) = ec2.describe_addresses(PublicIps=[other["PublicIp"]])["Addresses"]
+    (idle,) = ec2.describe_addresses(PublicIps=[other["PublicIp"]] * 2)["Addresses"]
     assert "AssociationId" not in idle
 
 

@@ -54,7 +54,7 @@ ADDRESSES = describe.Listing(
 
 @action
 def describe_addresses(call: Call, req: Request) -> Response:
-    named = [addresses.by_ip(call.tx, call.account_id, public).id for public in req.get("PublicIps", ())]
+    named = [addresses.by_ip(call.tx, call.account_id, public).id for public in dict.fromkeys(req.get("PublicIps", ()))]
     return describe.answer(call, req, ADDRESSES, where=(Address.id.in_(named),) if named else ())
 
 
