@@ -24,6 +24,7 @@ from ec2gw.state.session import Transaction
 MOST_INTERFACES = 5_000  # of an account (VPC User Guide, "Amazon VPC quotas")
 MOST_GROUPS = 5  # of an interface
 MOST_ADDRESSES = 50  # of an interface that is at no instance
+LAST_INDEX = 255  # of a device at an instance
 LONGEST_DESCRIPTION = 255
 _ROWS = 500  # addresses in one query
 
@@ -363,8 +364,8 @@ def attach(tx: Transaction, account_id: str, interface_id: str, instance_id: str
     there = list(tx.db.scalars(select(Interface.device_index).where(Interface.instance_id == instance_id)))
     if index in there:
         raise errors.Invalid("device-index-taken", instance=instance_id, index=index)
-    if not 0 < index < 256:
-        raise errors.Invalid("invalid-value", value=index, parameter="deviceIndex", why="It must be between 1 and 255.")
+    if not 0 < index <= LAST_INDEX:
+        raise _beyond(index)
     most, addresses = instance_types.find(instance.type).interfaces
     if len(there) >= most:
         raise errors.LimitExceeded("interface-count", count=len(there) + 1, type=instance.type)
@@ -373,6 +374,10 @@ def attach(tx: Transaction, account_id: str, interface_id: str, instance_id: str
     _join(tx, interface, instance, index, delete_on_termination=False, state="attached")
     routes.moved(tx, interface)
     return interface
+
+
+def _beyond(index: int) -> errors.Refusal:
+    return errors.Invalid("invalid-value", value=index, parameter="deviceIndex", why=f"It must be between 0 and {LAST_INDEX}.")
 
 
 def detach(tx: Transaction, account_id: str, attachment_id: str) -> None:
@@ -531,6 +536,8 @@ def _cards(tx: Transaction, account_id: str, wish: Wish, zone: str | None, zones
         raise errors.Invalid("device-index-repeated")
     if cards[0].index != 0:
         raise errors.Invalid("device-index-zero")
+    if cards[-1].index > LAST_INDEX:
+        raise _beyond(cards[-1].index)
     there = [card.interface_id for card in cards if card.interface_id]
     if twice := next((id for id in there if there.count(id) > 1), None):
         raise errors.InUse("interface-attached", interface=twice)

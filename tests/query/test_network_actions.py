@@ -1062,6 +1062,11 @@ def test_launches_that_cannot_be(face: Face, ec2: Any, image: str, group: str, v
             "A network interface must be specified at device index 0.",
         ),
         (
+            {"NetworkInterfaces": [*card, {"DeviceIndex": 256, "SubnetId": subnet}]},
+            "InvalidParameterValue",
+            "Value (256) for parameter deviceIndex is invalid. It must be between 0 and 255.",
+        ),
+        (
             {"NetworkInterfaces": [*card, *card]},
             "InvalidParameterValue",
             "Each network interface requires a unique device index.",
