@@ -266,11 +266,13 @@ def _page(req: Request, listing: Listing[R]) -> _Page:
 
 
 def _limits(req: Request, pages: tuple[int, int] | None) -> int | None:
-    """How many the client wants on a page; None for all. Where the model has no range, too many is not an error."""
+    """How many the client wants on a page; None for all, and so is 0 where the model allows it. Where the model has no range, too
+    many is not an error.
+    """
     size = req.get("MaxResults")
-    if size is None:
-        return None
     least, most = pages or (LEAST_ON_A_PAGE, MOST_ON_A_PAGE)
+    if size is None or size == least == 0:
+        return None
     if size < least:
         raise errors.Invalid("max-results-too-low", value=size, minimum=least)
     if size > most and pages is not None:

@@ -14,6 +14,7 @@ from ec2gw.model import ids
 from ec2gw.query import actions, api, errors
 from tests.query.face import Face
 from tests.query.test_filters import MODEL, fill
+from tests.query.test_wire import sent
 
 actions.load()
 
@@ -295,3 +296,38 @@ def test_page_sizes_and_tokens(two: Accounts, action: str) -> None:
             answer = two.ask(action, params | {"MaxResults": size})
             assert code(answer) == ("OK" if allowed else "InvalidParameterValue"), size
     assert code(two.ask(action, params | {"NextToken": "bogus"})) == "InvalidNextToken"
+
+
+# -- what is nearly right ------------------------------------------------------------------------------------------------------
+
+ABSURD = {
+    "integer": ("0", "-1", "-2", "2147483647"),
+    "long": ("-1", "9223372036854775807"),
+    "timestamp": ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"),
+}
+
+
+def numbers(shape: str, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    """The names on the wire of the numbers and times in a request, with their types."""
+    for key, member in MODEL.shapes[shape]["members"].items():
+        name = member.get("queryName") or member.get("locationName") or key
+        name, inner = f"{prefix}{name[0].upper()}{name[1:]}", member["shape"]
+        while MODEL.shapes[inner]["type"] == "list":
+            name, inner = f"{name}.1", MODEL.shapes[inner]["member"]["shape"]
+        kind = MODEL.shapes[inner]["type"]
+        if kind in ABSURD:
+            yield name, kind
+        elif kind == "structure" and depth < 4:
+            yield from numbers(inner, f"{name}.", depth + 1)
+
+
+@pytest.mark.parametrize("action", sorted(action for action in api.REGISTER if any(numbers(MODEL.operations[action].input))))
+def test_an_absurd_number_or_time_in_a_good_request_is_no_bug(two: Accounts, action: str) -> None:
+    good = dict(sent(action, api.NEWEST, request(action, two.own)))
+    dry = {"DryRun": "true"} if "DryRun" in members(action) else {}
+    for name, kind in numbers(MODEL.operations[action].input):
+        beside = {key: text for key, text in good.items() if not name.startswith(f"{key}.")}
+        for text in ABSURD[kind]:
+            reply = two.face.send({**beside, name: text, **dry, "Action": action, "Version": api.NEWEST})
+            assert reply.status < 500, (name, text, reply.text)
+    two.unchanged()  # some have no dry run
