@@ -174,6 +174,8 @@ def delete_route(tx: Transaction, account_id: str, table_id: str, destination: s
 def _lead(tx: Transaction, account_id: str, table: RouteTable, route: Route, target: Target) -> None:
     route.gateway_id, route.interface_id, route.instance_id = target.gateway_id, None, None
     if target.gateway_id is not None:
+        if ids.kind(target.gateway_id) == "vpn-gateway":  # the other kind that GatewayId names, and nobody has
+            raise errors.NotFound("not-found", kind="vpn-gateway", ids=[target.gateway_id])
         gateway = lookup.one(tx, Gateway, "igw", account_id, target.gateway_id)
         if gateway.vpc_id != table.vpc_id:
             raise errors.Invalid("networks-apart", one=f"route table {table.id}", other=f"network gateway {gateway.id}")

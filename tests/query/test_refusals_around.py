@@ -408,6 +408,12 @@ NETWORKS: list[Row] = [
         "The route identified by 0.0.0.0/0 already exists.",
     ),
     (
+        "a route to a VPN gateway",
+        lambda s: s.ec2.create_route(RouteTableId=s.table, DestinationCidrBlock="9.0.0.0/8", GatewayId="vgw-0a"),
+        "InvalidVpnGatewayID.NotFound",
+        "The vpnGateway ID 'vgw-0a' does not exist",
+    ),
+    (
         "a route through NAT",
         lambda s: s.ec2.create_route(RouteTableId=s.table, DestinationCidrBlock="9.0.0.0/8", NatGatewayId="nat-0a"),
         "UnsupportedOperation",
