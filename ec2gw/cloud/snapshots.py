@@ -333,6 +333,7 @@ def failed(tx: Transaction, snapshot_id: str, reason: str) -> None:
     snapshot = _tell(tx, snapshot_id, "failed")
     if snapshot:
         snapshot.reason = reason
+        snapshot.lock = None  # on nothing
         _ring(tx, snapshot)
 
 

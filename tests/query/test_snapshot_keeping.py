@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ec2gw.cloud import snapshots
+from ec2gw.cloud import snapshots, uploads
 from tests.query.face import ZONES, Face
 from tests.query.test_images import new_image, new_snapshot, refusal
 from tests.query.test_volumes import told
@@ -64,6 +64,15 @@ def test_a_lock_expires(face: Face, ec2: Any, snapshot: str) -> None:
         row = snapshots.find(tx, face.first.account_id, snapshot)
         assert snapshots.lock_state(row, tx.now) == "expired"
         snapshots.delete(tx, face.first.account_id, snapshot)
+
+
+def test_a_lock_keeps_no_snapshot_that_cannot_be_made(face: Face, ec2: Any) -> None:
+    with face.database.write() as tx:
+        upload = uploads.start(tx, face.first.account_id, 1, ZONES[0]).id
+    ec2.lock_snapshot(SnapshotId=upload, LockMode="compliance", LockDuration=1)
+    told(face, snapshots.failed, upload, uploads.WRONG_COUNT)
+    assert locks(ec2) == []
+    ec2.delete_snapshot(SnapshotId=upload)
 
 
 @pytest.mark.parametrize(
