@@ -27,6 +27,14 @@ FAIR = {
     "terminate": set(),
 }
 
+# And of a volume, a snapshot or an image that another has taken or deleted, or that is not whole yet.
+LATE = {
+    "ConcurrentSnapshotLimitExceeded", "IncorrectModificationState", "IncorrectState", "InvalidAMIID.NotFound",
+    "InvalidAMIID.Unavailable", "InvalidSnapshot.InUse", "InvalidSnapshot.NotFound", "InvalidVolume.NotFound",
+    "ResourceLimitExceeded", "VolumeInUse",
+}  # fmt: skip
+PREFIX = {"volume": "vol", "snapshot": "snap", "image": "ami"}
+
 
 class Crowd:
     """Clients with connections of their own, one a thread. `said` are the errors they heard, `did` what went well."""
@@ -171,6 +179,95 @@ def test_a_crowd_of_clients_leaves_the_records_true(target: Gateway, ec2: Any, g
     target.run("doctor")
     target.start()
     assert sorted(attachments_of(row for row in instances(ec2) if row["State"]["Name"] == "running")) == from_instances
+
+
+def test_a_crowd_around_volumes_snapshots_and_images_leaves_nothing_behind(
+    target: Gateway, ec2: Any, guest: dict[str, Any], many: int
+) -> None:
+    """What is made is deleted beside, while something else is still being made of it."""
+    crowd, chance, names = Crowd(target), random.Random(21), itertools.count()
+    crowd.together([("run", run(guest["ImageId"], f"beside-{number}")) for number in range(max(many // 25, 1))])
+    homes = [id for ids in crowd.did["run"] for id in ids]
+    until(lambda: settled(ec2, set(homes)), 240, "instances to run")
+    disk = guest["BlockDeviceMappings"][0]
+    made = {"volume": [new_volume(ec2)], "snapshot": [disk["Ebs"]["SnapshotId"]], "image": [guest["ImageId"]]}
+    kept = [made["snapshot"][0], made["image"][0]]
+
+    def some(kind: str) -> str:
+        return str(chance.choice(made[kind][-24:]))
+
+    def mine(kind: str) -> str:
+        """One that may go."""
+        free = [str(id) for id in made[kind][-24:] if id not in kept]
+        return chance.choice(free or [f"{PREFIX[kind]}-0123456789abcdef0"])
+
+    def make(kind: str, deed: Callable[[Any], Any]) -> Callable[[Any], None]:
+        return lambda ec2: made[kind].append(deed(ec2))
+
+    def named(deed: str, **words: Any) -> Callable[[Any], str]:
+        return lambda ec2: str(getattr(ec2, deed)(Name=f"beside-{next(names)}", **{k: v() for k, v in words.items()})["ImageId"])
+
+    def root() -> list[dict[str, Any]]:
+        return [{"DeviceName": disk["DeviceName"], "Ebs": {"SnapshotId": some("snapshot")}}]
+
+    region = str(ec2.meta.region_name)
+    acts: dict[str, Callable[[Any], Any]] = {
+        "blank": make("volume", new_volume),
+        "filled": make("volume", lambda ec2: new_volume(ec2, SnapshotId=some("snapshot"))),
+        "snapshot": make("snapshot", lambda ec2: ec2.create_snapshot(VolumeId=some("volume"))["SnapshotId"]),
+        "copy": make(
+            "snapshot", lambda ec2: ec2.copy_snapshot(SourceSnapshotId=some("snapshot"), SourceRegion=region)["SnapshotId"]
+        ),
+        "image": make("image", named("create_image", InstanceId=lambda: chance.choice(homes), NoReboot=lambda: True)),
+        "copied": make("image", named("copy_image", SourceImageId=lambda: some("image"), SourceRegion=lambda: region)),
+        "registered": make("image", named("register_image", RootDeviceName=lambda: disk["DeviceName"], BlockDeviceMappings=root)),
+        "grow": lambda ec2: ec2.modify_volume(VolumeId=some("volume"), Size=2),
+        "attach": lambda ec2: attach(some("volume"), chance.choice(homes), "/dev/sdf")(ec2),
+        "detach": lambda ec2: detach(some("volume"))(ec2),
+        "delete": lambda ec2: ec2.delete_volume(VolumeId=mine("volume")),
+        "forget": lambda ec2: ec2.delete_snapshot(SnapshotId=mine("snapshot")),
+        "deregister": lambda ec2: ec2.deregister_image(ImageId=mine("image"), DeleteAssociatedSnapshots=True),
+    }
+    crowd.together([(act, acts[act]) for act in chance.choices(sorted(acts), k=many * 6)])
+    for act, codes in crowd.said.items():
+        assert codes.keys() <= LATE | FAIR.get(act, set()), (act, codes)
+    assert target.real or sum(bool(crowd.did[act]) for act in acts) > 9, crowd.said
+
+    # All comes to an end, and an image that is there has all of its snapshots.
+    until(lambda: settled(ec2, set(homes)), 240, "volumes to settle")
+    until(lambda: "pending" not in {row["State"] for row in own_images(ec2) + own_snapshots(ec2)}, 240, "snapshots to settle")
+    whole = {row["SnapshotId"] for row in own_snapshots(ec2) if row["State"] == "completed"}
+    for image in own_images(ec2):
+        assert image["State"] == "available"
+        assert {row["Ebs"]["SnapshotId"] for row in image["BlockDeviceMappings"] if "Ebs" in row} <= whole
+
+    # Nobody holds what nobody knows: all of it can be deleted, and then the store has the guest's snapshot alone.
+    ec2.terminate_instances(InstanceIds=homes, Force=True)
+    until(lambda: all(row["State"] == "available" for row in every(ec2, "describe_volumes", "Volumes")), 60, "volumes free")
+    for volume in every(ec2, "describe_volumes", "Volumes"):
+        ec2.delete_volume(VolumeId=volume["VolumeId"])
+    for image in own_images(ec2):
+        if image["ImageId"] not in kept:
+            ec2.deregister_image(ImageId=image["ImageId"])
+    for snapshot in own_snapshots(ec2):
+        if snapshot["SnapshotId"] not in kept:
+            ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])
+    until(lambda: not every(ec2, "describe_volumes", "Volumes"), 60, "volumes gone")
+    if target.target == "simulated":
+        disks = target.folder / "volumes" / "disks"
+        until(lambda: [path.stem for path in disks.iterdir()] == kept[:1], 60, "the store to be empty")
+
+
+def new_volume(ec2: Any, **words: Any) -> str:
+    return str(ec2.create_volume(AvailabilityZone=ZONE, **(words or {"Size": 1}))["VolumeId"])
+
+
+def own_images(ec2: Any) -> list[dict[str, Any]]:
+    return list(ec2.describe_images(Owners=["self"])["Images"])
+
+
+def own_snapshots(ec2: Any) -> list[dict[str, Any]]:
+    return list(ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"])
 
 
 def attachments_of(rows: Any) -> Iterator[tuple[str, str, str]]:
