@@ -75,10 +75,7 @@ def launch(tx: Transaction, account_id: str, wish: Launch, count: int, least: in
         raise errors.LimitExceeded("instance-limit", requested=least, room=MOST_AT_ONCE)
     image = wish.image
     kind = instance_types.find(wish.type)
-    if image.architecture not in kind.architectures:
-        raise errors.Invalid(
-            "instance-type-architecture", architecture=kind.architectures[0], image_architecture=image.architecture
-        )
+    kind.check_runs(image.architecture, image.virtualization_type)
     if wish.key_name is not None:
         _check_key(tx, account_id, wish.key_name)
     images.launched(tx, image)

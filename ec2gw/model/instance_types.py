@@ -63,6 +63,15 @@ class InstanceType:
             return "default"
         return "supported" if self.name in _OWN_PATH else "unsupported"
 
+    def check_runs(self, architecture: str, virtualization: str) -> None:
+        """Raise for an image of another architecture, and for a paravirtual one where the type has hvm alone."""
+        if architecture not in self.architectures:
+            raise errors.Invalid(
+                "instance-type-architecture", architecture=self.architectures[0], image_architecture=architecture
+            )
+        if virtualization != "hvm" and virtualization not in self.virtualizations:
+            raise errors.Conflict("instance-type-virtualization", type=self.name)
+
     @property
     def strategies(self) -> tuple[str, ...]:
         """Of which placement groups its instances can be (EC2 User Guide, "Cluster placement groups")."""

@@ -455,6 +455,11 @@ ROWS = {
     ),
     "instance-type-unknown": ("InvalidParameterValue", "Invalid value '{type}' for InstanceType."),
     "instance-types-unknown": ("InvalidInstanceType", "The following supplied instance types do not exist: [{types}]"),
+    "instance-type-virtualization": (
+        "InvalidParameterCombination",
+        "Virtualization type 'hvm' is required for instances of type '{type}'. Ensure that you are using an AMI with"
+        " virtualization type 'hvm'.",
+    ),
     "instance-type-architecture": (
         "InvalidParameterValue",
         "The architecture '{architecture}' of the specified instance type does not match the architecture '{image_architecture}'"

@@ -424,6 +424,27 @@ def test_cores_and_threads_are_what_the_engine_sees(ec2: Any, face: Face, image:
     assert show(ec2, id)["CpuOptions"] == {"CoreCount": 1, "ThreadsPerCore": 1}
 
 
+def test_a_paravirtual_image_runs_on_the_types_that_have_it(ec2: Any, face: Face, image: str) -> None:
+    disk = ec2.describe_images(ImageIds=[image])["Images"][0]["BlockDeviceMappings"][0]
+    old = ec2.register_image(
+        Name="old",
+        Architecture="x86_64",
+        RootDeviceName="/dev/sda1",
+        BlockDeviceMappings=[{"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": disk["Ebs"]["SnapshotId"]}}],
+    )["ImageId"]
+    refused = (
+        "InvalidParameterCombination",
+        "Virtualization type 'hvm' is required for instances of type 't3.micro'. Ensure that you are using an AMI with"
+        " virtualization type 'hvm'.",
+    )
+    assert refusal(lambda: run(ec2, old, InstanceType="t3.micro")) == refused
+    id = run(ec2, old, InstanceType="m1.small")["InstanceId"]
+    bring(face, id, "stopped")
+    assert refusal(lambda: ec2.modify_instance_attribute(InstanceId=id, InstanceType={"Value": "t3.micro"})) == refused
+    ec2.modify_instance_attribute(InstanceId=id, InstanceType={"Value": "m3.medium"})
+    assert (show(ec2, id)["VirtualizationType"], show(ec2, id)["InstanceType"]) == ("paravirtual", "m3.medium")
+
+
 def test_a_zone_by_its_id(ec2: Any, image: str) -> None:
     placed = run(ec2, image, Placement={"AvailabilityZoneId": "use1-az2"})["Placement"]
     assert (placed["AvailabilityZone"], placed["AvailabilityZoneId"]) == (ZONES[1], "use1-az2")

@@ -139,10 +139,7 @@ def _type(row: Instance, attribute: str, value: str) -> instance_types.InstanceT
         kind = instance_types.find(value)
     except errors.Refusal:
         raise errors.Invalid("instance-attribute-value", value=value, attribute=attribute) from None
-    if row.architecture not in kind.architectures:
-        raise errors.Invalid(
-            "instance-type-architecture", architecture=kind.architectures[0], image_architecture=row.architecture
-        )
+    kind.check_runs(row.architecture, row.virtualization_type)
     return kind
 
 
