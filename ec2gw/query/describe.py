@@ -159,7 +159,7 @@ def render(call: Call, listing: Listing[R], rows: Sequence[R]) -> list[Response]
 def choose(req: Request, catalogue: Catalogue, views: Iterable[Response]) -> Response:
     """Answer a Describe of things that are no records: filters and pages over their views."""
     tests = _tests(req, catalogue.filters, catalogue.tagged)
-    page = _limits(req, catalogue.pages) or None  # 0, where the model takes it, names no size
+    page = _limits(req, catalogue.pages)
     after = _cursor(req, (str,))
     found: list[Response] = []
     for view in sorted(views, key=lambda view: str(view[catalogue.key])):
