@@ -39,6 +39,8 @@ from ec2gw.state.vault import Vault
 log = structlog.get_logger(__name__)
 DRAIN = 30.0  # seconds that requests under way have when the process is told to end
 T = TypeVar("T")
+# One of these is in every state folder, perhaps as a draft.
+_OURS = {"kept", "key", "records", "lock", "volumes", "imports", "uploads", "libvirt"}
 
 
 class CannotServe(Exception):
@@ -49,10 +51,14 @@ class CannotServe(Exception):
 
 
 def state_folder(settings: config.Settings) -> Path:
-    """The state folder, made where it is not there, readable by its owner only."""
-    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings.state.chmod(0o700)
-    return settings.state
+    """The state folder, made where it is not there, readable by its owner only. Raises CannotServe for one of others."""
+    folder = settings.state
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    names = {path.name.lstrip(".").split(".")[0] for path in folder.iterdir()} - {"lost+found"}
+    if names and not names & _OURS:  # /tmp, say: nobody else could use it any more
+        raise CannotServe(f"{folder} is not empty, and not a state folder of ec2gw")
+    folder.chmod(0o700)
+    return folder
 
 
 @contextmanager
@@ -285,4 +291,7 @@ def _as_seen(door: socket.socket) -> str:
 
 async def _open(runner: web.BaseRunner, door: socket.socket) -> None:
     await runner.setup()
-    await web.SockSite(runner, door, backlog=1024).start()
+    try:
+        await web.SockSite(runner, door, backlog=1024).start()
+    except OSError as error:  # two may be bound to an address, but not listen there
+        raise CannotServe(f"cannot listen on {_as_seen(door)}: {error.strerror}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,7 +13,6 @@ import click
 import pydantic
 import rich.console
 import rich.progress
-import rich.table
 import sqlalchemy.exc
 
 from ec2gw import __version__, app, config, doctor, logs
@@ -24,6 +24,7 @@ from ec2gw.model.errors import Refusal
 from ec2gw.model.volume_types import GIB
 from ec2gw.state import migrate
 from ec2gw.state.session import Transaction
+from ec2gw.state.vault import BadKey
 
 
 def fail(message: str) -> NoReturn:
@@ -50,9 +51,18 @@ def _settle(file: Path | None, said: dict[str, Any]) -> config.Settings:
         return config.settle(said, file)
     except pydantic.ValidationError as error:
         # Never the values: one of them may be a secret.
-        fail("; ".join(f"{'.'.join(map(str, row['loc'])) or 'settings'}: {row['msg']}" for row in error.errors()))
-    except (OSError, ValueError) as error:
+        told = (
+            (".".join(map(str, row["loc"])) or "settings", row["msg"].removeprefix("Value error, ")) for row in error.errors()
+        )
+        fail("; ".join(f"{name}: {message}" for name, message in told))
+    except OSError as error:
+        fail(str(error))
+    except tomllib.TOMLDecodeError as error:
         fail(f"{file}: {error}")
+    except UnicodeDecodeError:
+        fail(f"{file}: it is not UTF-8")
+    except ValueError as error:
+        fail(str(error))
 
 
 def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -65,9 +75,11 @@ def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
                 command(_settle(settings_file, said), **words)
             except Refusal as refusal:
                 fail(f"{refusal.reason.replace('-', ' ')}: {', '.join(str(fact) for fact in refusal.facts.values())}")
-            except sqlalchemy.exc.OperationalError as error:
+            except UnicodeEncodeError:
+                fail("a word of the command line is not UTF-8")
+            except sqlalchemy.exc.DatabaseError as error:
                 fail(f"the records cannot be reached: {str(error.orig).splitlines()[0]}")
-            except (HostError, app.CannotServe, config.Unkept, migrate.SchemaTooNew, OSError) as error:
+            except (HostError, app.CannotServe, config.Unkept, migrate.SchemaTooNew, BadKey, OSError) as error:
                 fail(str(error))
 
         made: Callable[..., Any] = functools.update_wrapper(run, command)
@@ -184,7 +196,8 @@ def create_account(settings: config.Settings, name: str) -> None:
         made = accounts.create(tx, name)
         networks.create_default_vpc(tx, made.id, settings.region, settings.zone_names)
         key, secret = accounts.issue_key(tx, vault, made.id)
-        click.echo(f"{made.id}\t{name}\n{key.id}\t{secret}")
+        told = f"{made.id}\t{name}\n{key.id}\t{secret}"
+    click.echo(told)
 
 
 @account.command("list")
@@ -209,7 +222,8 @@ def create_key(settings: config.Settings, account: str) -> None:
     database, vault = app.open_records(settings)
     with database.write() as tx:
         made, secret = accounts.issue_key(tx, vault, accounts.find(tx, account).id)
-        click.echo(f"{made.id}\t{secret}")
+        told = f"{made.id}\t{secret}"
+    click.echo(told)
 
 
 @key.command("list")
@@ -250,7 +264,8 @@ def delete_key(settings: config.Settings, id: str) -> None:
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    table = rich.table.Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    rich.console.Console().print(table)
+    """Words in columns, whole however narrow the terminal, and as they are."""
+    lines = [columns, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())

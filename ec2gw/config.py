@@ -19,6 +19,7 @@ from ec2gw.model.limits import Limits
 
 STORE = re.compile(r"file|file=.+|lvm=[A-Za-z0-9_.+][A-Za-z0-9_.+-]*/[A-Za-z0-9_.+][A-Za-z0-9_.+-]*")
 LISTEN = re.compile(r"(?P<host>[^:\s]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
+DATABASE = "expected sqlite:///FILE or postgresql://USER@HOST/NAME"
 KEPT = "kept.json"
 
 
@@ -87,6 +88,13 @@ class Settings(BaseSettings):
             raise ValueError("expected ADDRESS:PORT")
         return value
 
+    @field_validator("state", mode="before")
+    @classmethod
+    def _is_folder(cls, value: Any) -> Any:
+        if value == "":  # the path of which would be the folder that the command happens to run in
+            raise ValueError("expected a folder")
+        return value
+
     @field_validator("hypervisor")
     @classmethod
     def _is_hypervisor(cls, value: str) -> str:
@@ -118,12 +126,13 @@ class Settings(BaseSettings):
             return None
         try:
             url = sqlalchemy.make_url(value)
-        except sqlalchemy.exc.ArgumentError:
-            raise ValueError("expected sqlite:///FILE or postgresql://USER@HOST/NAME") from None
-        if url.get_backend_name() not in ("sqlite", "postgresql"):
-            raise ValueError("expected sqlite:///FILE or postgresql://USER@HOST/NAME")
+        except (sqlalchemy.exc.ArgumentError, ValueError):  # whose texts may show a piece of a password
+            raise ValueError(DATABASE) from None
         if url.drivername == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
+        in_memory = url.drivername == "sqlite" and url.database in (None, "", ":memory:")
+        if url.drivername not in ("sqlite", "postgresql+psycopg") or in_memory:
+            raise ValueError(DATABASE)
         return url.render_as_string(hide_password=False)
 
     @model_validator(mode="after")
@@ -158,7 +167,7 @@ class Settings(BaseSettings):
 def settle(said: Mapping[str, Any], file: Path | None = None) -> Settings:
     """The settings, with what was `said` on the command line first. Raises pydantic.ValidationError, OSError, ValueError."""
     if file is not None:
-        file.stat()  # a file that was asked for must be there
+        file.open("rb").close()  # a file that was asked for must be there, and a file
 
     class FromFile(Settings):
         pass
@@ -172,10 +181,13 @@ def settle(said: Mapping[str, Any], file: Path | None = None) -> Settings:
 
 def kept(state: Path) -> dict[str, Any]:
     """What a state folder was first served with and stays so, as its disks and records rest on it: region, zones, volumes."""
+    path = state / KEPT
     try:
-        return dict(json.loads((state / KEPT).read_text()))
+        return dict(json.loads(path.read_text()))
     except FileNotFoundError:
         return {}
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
 
 
 def keep(settings: Settings, name: str) -> None:

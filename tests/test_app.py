@@ -127,6 +127,14 @@ def test_what_was_refused_lets_go_of_everything(gateway: app.App, tmp_path: Path
     other.stop()  # never started
 
 
+def test_one_address_is_not_for_both(tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    gateway = app.build(settings(tmp_path / "state", listen=address, metrics=address))
+    with pytest.raises(app.CannotServe, match=f"cannot listen on {address}: "):
+        gateway.start()
+    gateway.stop()
+
+
 def test_another_region_or_store_than_before_is_refused(tmp_path: Path) -> None:
     app.build(settings(tmp_path / "state")).stop()
     for name, value in (("region", "eu-other-1"), ("zones", 2), ("volumes", f"file={tmp_path}/elsewhere")):

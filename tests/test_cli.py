@@ -111,6 +111,14 @@ def test_a_running_gateway_follows_at_once(served: Gateway) -> None:
     ec2.describe_regions()
 
 
+def test_a_list_shows_words_whole_and_as_they_are(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "b" * 128
+    for name in ("[red]x[/red]", "[/red]", long):
+        terminal.run("account", "create", name)
+    names = {line.split()[1] for line in terminal.run("account", "list").splitlines()[1:]}
+    assert names == {"[red]x[/red]", "[/red]", long}
+
+
 # -- Images ------------------------------------------------------------------------------------------------------------------
 
 
@@ -212,6 +220,13 @@ def test_doctor_says_how_to_get_what_the_settings_need(terminal: Terminal) -> No
         (["serve", "--config", "/nowhere.toml"], "/nowhere.toml"),
         (["key", "list", "--database", "postgresql://nobody@127.0.0.1:1/none"], "the records cannot be reached"),
         (["key", "list", "--state", "/proc/nowhere"], "/proc/nowhere"),
+        (["key", "list", "--state", "/proc/version"], "^ec2gw: .Errno 20. Not a directory: '/proc/version/kept.json'"),
+        (["key", "list", "--state", ""], "state: expected a folder"),
+        (["key", "list", "--config", "/proc"], "Is a directory: '/proc'"),
+        (["key", "list", "--database", "sqlite:////proc/version"], "the records cannot be reached"),
+        (["key", "list", "--database", "sqlite://"], "database: expected sqlite:///FILE"),
+        (["key", "list", "--database", "postgresql+none://h/n"], "database: expected sqlite:///FILE"),
+        (["key", "disable", "\udcff"], "a word of the command line is not UTF-8"),
     ],
 )
 def test_trouble_is_told_in_a_line(terminal: Terminal, words: list[str], said: str) -> None:
@@ -226,6 +241,31 @@ def test_a_secret_in_a_bad_setting_is_not_shown(terminal: Terminal, tmp_path: Pa
     told = terminal.run("key", "list", "--config", file, status=1)
     assert "secret-word" not in told
     assert "another-secret" not in told
+
+
+def test_a_piece_of_a_password_in_a_broken_url_is_not_shown(terminal: Terminal) -> None:
+    told = terminal.run(
+        "key", "list", "--database", "postgresql://me:ha/lf@h/n", "--database", "postgresql://me:half/x", status=1
+    )
+    assert told == "ec2gw: database: expected sqlite:///FILE or postgresql://USER@HOST/NAME\n"
+
+
+def test_a_folder_of_others_is_not_taken(terminal: Terminal) -> None:
+    """It would be closed to everybody but its owner."""
+    terminal.state.mkdir(mode=0o755)
+    (terminal.state / "letter").touch()
+    assert "is not empty, and not a state folder" in terminal.run("key", "list", status=1)
+    assert (terminal.state.stat().st_mode & 0o777, os.listdir(terminal.state)) == (0o755, ["letter"])
+    (terminal.state / "letter").rename(terminal.state / "lost+found")
+    terminal.run("key", "list")
+    assert terminal.state.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(("name", "said"), [("kept.json", "kept.json cannot be read"), ("key", "key does not hold the key")])
+def test_a_spoilt_file_of_the_state_folder_is_told_of(terminal: Terminal, name: str, said: str) -> None:
+    terminal.run("account", "create", "staff")
+    (terminal.state / name).write_text("{")
+    assert said in terminal.run("key", "create", "staff", status=1)
 
 
 def test_records_of_a_newer_version_are_refused(terminal: Terminal) -> None:

@@ -8,8 +8,12 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 
+class BadKey(Exception):
+    """The key file does not hold a key."""
+
+
 class Vault:
-    """Seals and opens secrets with the key in `path`, which is made on first use."""
+    """Seals and opens secrets with the key in `path`, which is made on first use. Raises BadKey for a file that holds none."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
@@ -22,7 +26,10 @@ class Vault:
                 os.fsync(file.fileno())
             draft.rename(path)
         self._key = path.read_bytes()
-        self._fernet = Fernet(self._key)
+        try:
+            self._fernet = Fernet(self._key)
+        except ValueError:
+            raise BadKey(f"{path} does not hold the key that secrets are encrypted with; bring it back from a backup") from None
 
     @property
     def paging_key(self) -> bytes:
