@@ -255,7 +255,7 @@ def test_a_folder_of_others_is_not_taken(terminal: Terminal) -> None:
     terminal.state.mkdir(mode=0o755)
     (terminal.state / "letter").touch()
     assert "is not empty, and not a state folder" in terminal.run("key", "list", status=1)
-    assert (terminal.state.stat().st_mode & 0o777, os.listdir(terminal.state)) == (0o755, ["letter"])
+    assert (terminal.state.stat().st_mode & 0o777, [path.name for path in terminal.state.iterdir()]) == (0o755, ["letter"])
     (terminal.state / "letter").rename(terminal.state / "lost+found")
     terminal.run("key", "list")
     assert terminal.state.stat().st_mode & 0o777 == 0o700

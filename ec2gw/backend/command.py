@@ -29,12 +29,13 @@ _NO_SPACE = os.strerror(errno.ENOSPC)
 class CommandFailed(ports.HostError):
     """The command ended with another status than 0, or not in time. `stderr` is what it said, cut to 2000 characters.
 
-    It is final when the command ran out of space.
+    `status` is None for one that did not end in time. It is final when the command ran out of space.
     """
 
-    def __init__(self, program: str, outcome: str, stderr: str) -> None:
+    def __init__(self, program: str, outcome: str, stderr: str, status: int | None = None) -> None:
         super().__init__(f"{program} {outcome}" + (f": {stderr}" if stderr else ""), final=_NO_SPACE in stderr)
         self.stderr = stderr
+        self.status = status
 
 
 def run(
@@ -103,5 +104,5 @@ def run(
     if late.is_set():
         raise CommandFailed(program, f"did not end within {timeout:g} s", stderr)
     if process.returncode != 0:
-        raise CommandFailed(program, f"failed with status {process.returncode}", stderr)
+        raise CommandFailed(program, f"failed with status {process.returncode}", stderr, process.returncode)
     return b"".join(pieces).decode(errors="replace")

@@ -28,6 +28,9 @@ _PROGRESS = re.compile(rb"\((\d+(?:\.\d+)?)/100%\)")
 # What qemu takes for a vmdk descriptor, a text that names extents: comments and empty lines, then the version.
 _VMDK_DESCRIPTOR = re.compile(rb"(?:[^\S\n]*(?:#[^\n]*)?\n)*version=")
 _QCOW2_DATA_FILE_BIT = 1 << 2
+# What `qemu-img check` can look through, and its status for space that is taken but not used, which does no harm.
+_CHECKED = ("qcow2", "vmdk", "vhdx", "vdi")
+_LEAKS = 3
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ def inspect(path: Path, image_format: str | None = None) -> ImageInfo:
         raise _unreadable(path, "its data is in other files; make it self-contained with `qemu-img convert`")
     if not 0 < size <= LARGEST:
         raise _unreadable(path, f"its size of {size} bytes is not between 1 byte and 64 TiB")
+    if found in _CHECKED:
+        _refuse_damaged(path, found)
     return ImageInfo(found, size)
 
 
@@ -116,6 +121,21 @@ def convert(
         with_parent=True,
         limits={"as": _MEMORY},
     )
+
+
+def _refuse_damaged(path: Path, image_format: str) -> None:
+    """Refuse what has lost a part: qemu-img reads blocks beyond the end of the file as zeros, and says nothing."""
+    try:
+        command.run(
+            ["qemu-img", "check", "-q", "-f", image_format, str(path)],
+            timeout=600,
+            with_parent=True,
+            limits={"as": _MEMORY, "cpu": 300},
+        )
+    except command.CommandFailed as error:
+        if error.status != _LEAKS:
+            first = error.stderr.splitlines()[0] if error.stderr else str(error)
+            raise _unreadable(path, f"it is damaged or cut off: {first}") from error
 
 
 def _refuse_outside_files(path: Path, image_format: str | None, head: bytes) -> None:

@@ -148,6 +148,29 @@ def test_damaged_images_are_refused_or_read_and_nothing_else(tmp_path: Path) -> 
                 assert refusal.facts["detail"]
 
 
+@pytest.mark.parametrize("form", ["qcow2", "vmdk", "vhdx"])
+def test_an_image_that_is_cut_off_is_refused(tmp_path: Path, form: str) -> None:
+    """qemu-img would read what is missing as zeros."""
+    plain, image = tmp_path / "plain", tmp_path / "image"
+    plain.write_bytes(random.Random(5).randbytes(40 * MIB))
+    qemu_img("convert", "-f", "raw", "-O", form, plain, image)
+    assert images.inspect(image, form).virtual_size == 40 * MIB
+    os.truncate(image, 20 * MIB)
+    assert "damaged or cut off" in refused(image, form) or form == "vhdx"  # which qemu-img does not even open
+
+
+def test_space_that_is_taken_but_not_used_does_no_harm(tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    qemu_img("create", "-q", "-f", "qcow2", image, "8M")
+    end = -(-image.stat().st_size // 65536) * 65536
+    os.truncate(image, end + 65536)
+    with image.open("r+b") as file:
+        file.seek(2 * 65536 + 2 * (end // 65536))  # its refcount, in the first block of them
+        file.write(b"\0\1")
+    assert subprocess.run(["qemu-img", "check", "-q", image], check=False).returncode == 3
+    images.inspect(image)
+
+
 def test_for_a_store_a_refusal_is_final(tmp_path: Path) -> None:
     with pytest.raises(ports.HostError) as error:
         images.accepted(tmp_path / "absent", "raw")
