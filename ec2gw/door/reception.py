@@ -7,7 +7,9 @@ import logging
 from collections.abc import Awaitable, Callable
 
 import structlog
-from aiohttp import ClientPayloadError, HttpVersion11, web
+from aiohttp import ClientPayloadError, HttpVersion11, StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ec2gw.door import signature
@@ -16,7 +18,8 @@ from ec2gw.model import errors
 MOST_BODY = 1024 * 1024
 MOST_LINE = 64 * 1024  # a GET may carry user data, of 16 KiB before base64
 MOST_HEADER = 16 * 1024
-PATIENCE = 30.0  # seconds a client has to send its body
+PATIENCE = 30.0  # seconds a client has to send its first headers, and then its body
+IDLE = 75.0  # seconds that a connection is kept for the next request
 
 Answer = Callable[[web.BaseRequest], Awaitable[web.Response]]
 
@@ -35,19 +38,54 @@ class _Complaints(logging.Logger):
             _log.error("connection failed", said=record.getMessage(), exc_info=error)
 
 
+class _Server(web.Server):
+    """Lets go of those who connect and do not ask: each takes a descriptor, of which the process has only so many."""
+
+    def __init__(self, answer: Answer) -> None:
+        # There is nothing to route, and aiohttp's Application would take a tenth of a small answer's time. A body is signed as
+        # sent, so it must not be unpacked first.
+        super().__init__(
+            answer,
+            request_factory=self._heard,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=IDLE,
+            logger=_Complaints("aiohttp"),
+            max_field_size=MOST_HEADER,
+            max_line_size=MOST_LINE,
+        )
+        self._silent: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Begin to wait for the first request."""
+        super().connection_made(handler, transport)
+        self._silent[handler] = asyncio.get_running_loop().call_later(PATIENCE, handler.force_close)
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        """Wait no more."""
+        self._end_wait(handler)
+        super().connection_lost(handler, exc)
+
+    def _heard(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        self._end_wait(protocol)
+        return self._make_request(message, payload, protocol, writer, task)
+
+    def _end_wait(self, handler: web.RequestHandler) -> None:
+        waiting = self._silent.pop(handler, None)
+        if waiting is not None:
+            waiting.cancel()
+
+
 async def runner(answer: Answer, drain: float) -> web.ServerRunner:
     """A server that has `answer` answer every request, whatever its path. Those under way have `drain` seconds when it ends."""
-    # There is nothing to route, and aiohttp's Application would take a tenth of a small answer's time. A body is signed as
-    # sent, so it must not be unpacked first.
-    server = web.Server(
-        answer,
-        access_log=None,
-        auto_decompress=False,
-        logger=_Complaints("aiohttp"),
-        max_field_size=MOST_HEADER,
-        max_line_size=MOST_LINE,
-    )
-    return web.ServerRunner(server, shutdown_timeout=drain)
+    return web.ServerRunner(_Server(answer), shutdown_timeout=drain)
 
 
 async def receive(request: web.BaseRequest) -> signature.Raw:

@@ -137,6 +137,19 @@ def test_a_body_that_does_not_come_is_given_up(face: Face, monkeypatch: pytest.M
     assert b"<Code>RequestTimeout</Code>" in answer
 
 
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-"], ids=["silent", "half a head"])
+def test_who_connects_and_does_not_ask_is_let_go(face: Face, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    monkeypatch.setattr(reception, "PATIENCE", 0.5)
+    with socket.create_connection(("127.0.0.1", face.port), timeout=10) as kept:
+        kept.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert kept.recv(65536).startswith(b"HTTP/1.1 403 ")
+        with socket.create_connection(("127.0.0.1", face.port), timeout=10) as odd:
+            odd.sendall(said)
+            assert odd.recv(65536) == b""
+        kept.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert kept.recv(65536).startswith(b"HTTP/1.1 403 ")
+
+
 @pytest.mark.parametrize(
     ("version", "told"), [(b"HTTP/1.1", b"HTTP/1.1 100 Continue\r\n\r\n"), (b"HTTP/1.0", b"")], ids=["1.1", "1.0"]
 )
