@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import importlib.util
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -248,6 +249,8 @@ def serve(settings: config.Settings) -> None:
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each client is one; the usual 1024 are soon taken
     gateway = build(settings)
     try:
         gateway.start()

@@ -6,8 +6,10 @@ import configparser
 import importlib.util
 import json
 import os
+import resource
 import shutil
 import signal
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -16,6 +18,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +225,23 @@ def test_a_killed_gateway_goes_on_where_it_was(served: Gateway) -> None:
     served.kill()
     served.start()
     served.client().get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1})
+
+
+def test_many_clients_do_not_take_the_last_descriptor(tmp_path: Path) -> None:
+    served = Gateway(tmp_path / "state", "simulated")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        served.spawn()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    until(lambda: listens(served.port), 60, "the door to be open")
+    with ExitStack() as idle:
+        for _ in range(300):
+            idle.enter_context(socket.create_connection(("127.0.0.1", served.port)))
+        volume = served.client().create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
+        served.client().get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1})
+    assert served.stop() == 0
 
 
 def test_no_secret_is_ever_logged(served: Gateway) -> None:
