@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, TextIO, cast
 
 import orjson
 import structlog
 from structlog.typing import Processor
+
+
+class _Lossy:
+    """A stream that loses what it cannot write: on a full disk or a closed pipe a request must not fail for want of its line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write, or lose it."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Have what was written go out, or lose it."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def configure(form: Literal["auto", "console", "json"]) -> None:
@@ -29,7 +47,7 @@ def configure(form: Literal["auto", "console", "json"]) -> None:
             *last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
         cache_logger_on_first_use=True,
     )
 

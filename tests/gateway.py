@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import boto3
 import botocore.config
@@ -72,11 +72,11 @@ class Gateway:
         self.spawn(**environment)
         until(lambda: self._answers(), 60, "the gateway to answer")
 
-    def spawn(self, **environment: str) -> None:
-        """Serve, and return at once."""
+    def spawn(self, stderr: BinaryIO | None = None, /, **environment: str) -> None:
+        """Serve, and return at once. The log goes to `log`, or to `stderr`."""
         log = (self.folder.parent / f"{self.folder.name}.log").open("ab")
         command = [sys.executable, *self._program, "serve", *self._options]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=os.environ | environment)
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=stderr or log, env=os.environ | environment)
         log.close()
 
     def _answers(self) -> bool:

@@ -250,6 +250,21 @@ def test_no_secret_is_ever_logged(served: Gateway) -> None:
     assert secret not in served.log()
 
 
+def test_a_log_that_cannot_be_written_fails_no_request(tmp_path: Path) -> None:
+    """Nor a step of the engine."""
+    served = Gateway(tmp_path / "state", "simulated")
+    with Path("/dev/full").open("wb") as full:
+        served.spawn(full)
+    try:
+        until(lambda: listens(served.port), 60, "the door to be open")
+        volume = served.client().create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
+        served.client().get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1})
+        assert served.stop() == 0
+    finally:
+        assert served.process is not None
+        served.process.kill()
+
+
 def test_json_log_lines_carry_the_request_id(tmp_path: Path) -> None:
     served = Gateway(tmp_path / "state", "simulated")
     served.start(EC2GW_LOG_FORMAT="json")
