@@ -169,6 +169,7 @@ def test_a_name_that_is_taken_is_refused_before_any_work(terminal: Terminal, dis
     terminal.run("image", "import", disk, "--name", "one")
     terminal.run("image", "import", disk, "--name", "one", status=1)
     assert "1 snapshots" in terminal.run("doctor")
+    assert list((terminal.state / "imports").iterdir()) == []
 
 
 def test_an_import_needs_an_account(terminal: Terminal, disk: Path) -> None:

@@ -94,8 +94,10 @@ class Downloads:
         path = self._folder / f"{checked(task)}.lock"
         with opened(path, os.O_RDWR | os.O_CREAT) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        path.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
 
     def held(self, task: str) -> bool:
         """Whether a living process holds the task."""
