@@ -55,8 +55,9 @@ test: .venv/ready $(IMAGE) uml
 test-lvm: .venv/ready $(IMAGE) uml
 	PYTHON=$(PYTHON) $(ROOM) -- $(PYTHON) -m pytest -p no:cacheprovider $(LVM_LANE)
 
+# Two files at a time: much of what they do is wait for guests. The tests of a file share what was served for it.
 test-host: .venv/ready $(IMAGE)
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest --numprocesses 2 --dist loadfile
 
 check: .venv/ready
 	$(PYTHON) -m ruff check .

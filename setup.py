@@ -50,6 +50,7 @@ setup(
             "pillow>=10",
             "pytest>=8.1",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "six>=1.16",
             "time-machine>=2.14",
             *POSTGRES,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from sqlalchemy.orm import Session
 from ec2gw.model.limits import NONE, Limits
 from ec2gw.state import journal
 
+LOCK_PATIENCE = 30  # seconds that SQLite waits for another process
 WRITER_LOCK = 0xEC2  # the advisory lock's number on PostgreSQL
 TOGETHER = 16  # writes in one commit, at most
 
@@ -99,7 +101,7 @@ class Database:
             if self.url.database:
                 Path(self.url.database).touch(mode=0o600)
             self.engine = sqlalchemy.create_engine(
-                self.url, pool_size=16, hide_parameters=True, connect_args={"timeout": 30, "check_same_thread": False}
+                self.url, pool_size=16, hide_parameters=True, connect_args={"timeout": LOCK_PATIENCE, "check_same_thread": False}
             )
             event.listen(self.engine, "connect", _prepare_sqlite)
         else:
@@ -214,6 +216,20 @@ def _prepare_sqlite(connection: object, _record: object) -> None:
     # isolation_level None: sqlite3 would otherwise begin transactions by itself, too late and never IMMEDIATE.
     connection.isolation_level = None  # type: ignore[attr-defined]
     cursor = connection.cursor()  # type: ignore[attr-defined]
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _write_ahead(cursor)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Of two that change a new file's mode at once, SQLite refuses one without waiting."""
+    end = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)

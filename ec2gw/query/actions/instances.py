@@ -433,7 +433,7 @@ def get_console_output(call: Call, req: Request) -> Response:
     console = call.tx.db.get(records.Console, instance.id)
     return {
         "InstanceId": instance.id,
-        "Output": base64.b64encode(console.text).decode() if console else None,
+        "Output": base64.b64encode(console.text if console else b"").decode(),
         "Timestamp": console.seen_at if console else call.now,
     }
 
