@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, Literal, TextIO, cast
@@ -13,22 +14,25 @@ import orjson
 import structlog
 from structlog.typing import Processor
 
+STANDARD_ERROR = 2  # by its number
+
 
 class _Lossy:
-    """A stream that loses what it cannot write: on a full disk or a closed pipe a request must not fail for want of its line."""
+    """A file that loses what it cannot write: on a full disk or a closed pipe a request must not fail for want of its line.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    Nothing is held back to be written later, which would fail again when the program ends.
+    """
+
+    def __init__(self, file: int) -> None:
+        self._file = file
 
     def write(self, text: str) -> None:
         """Write, or lose it."""
         with contextlib.suppress(OSError):
-            self._stream.write(text)
+            os.write(self._file, text.encode(errors="backslashreplace"))
 
     def flush(self) -> None:
-        """Have what was written go out, or lose it."""
-        with contextlib.suppress(OSError):
-            self._stream.flush()
+        """It has gone out, or is lost."""
 
 
 def configure(form: Literal["auto", "console", "json"]) -> None:
@@ -47,7 +51,7 @@ def configure(form: Literal["auto", "console", "json"]) -> None:
             *last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lossy(STANDARD_ERROR))),
         cache_logger_on_first_use=True,
     )
 

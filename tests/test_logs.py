@@ -25,7 +25,7 @@ from ec2gw import logs
         ({"later"}, "{'later'}"),
     ],
 )
-def test_a_line_is_ascii_and_says_what_was_said(said: Any, read: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_is_ascii_and_says_what_was_said(said: Any, read: Any, capfd: pytest.CaptureFixture[str]) -> None:
     before = structlog.get_config()
     try:
         logs.configure("json")
@@ -33,7 +33,7 @@ def test_a_line_is_ascii_and_says_what_was_said(said: Any, read: Any, capsys: py
             structlog.get_logger("tests").info("said", what=said, ms=0.3)
     finally:
         structlog.configure(**before)
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = capfd.readouterr().err.splitlines()
     assert line.isascii()
     assert line.isprintable()
     found = json.loads(line)
