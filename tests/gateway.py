@@ -10,8 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -157,3 +159,28 @@ def seed_cache(gateway: Gateway) -> None:
     """In the LVM lane: give the embedded libvirt what it would find out of QEMU in minutes."""
     if seed := os.environ.get("EC2GW_LIBVIRT_SEED"):
         shutil.copytree(seed, gateway.folder / "libvirt" / "libvirt" / "cache")
+
+
+@contextmanager
+def housed(target: str, **options: Any) -> Iterator[Gateway]:
+    """A gateway that is yet to be started, in a folder of its own. Whatever becomes of it, nothing of it is left."""
+    # A short path: a machine's monitor socket lies below it, and its name must fit in 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="gw-", dir="/run" if os.access("/run", os.W_OK) else None))
+    made = Gateway(folder / "s", target, **options)
+    made.folder.mkdir()
+    seed_cache(made)
+    try:
+        yield made
+    finally:
+        if made.process and made.process.poll() is None:
+            made.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def serving(target: str, **options: Any) -> Iterator[Gateway]:
+    """A gateway that serves, with the guest image imported as `guest`; a test may end it as it likes."""
+    with housed(target, **options) as made:
+        made.start()
+        made.run("image", "import", str(guest_image()), "--name", "guest")
+        yield made

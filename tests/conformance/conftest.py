@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -36,13 +33,8 @@ def names(target: str) -> list[str]:
 @contextmanager
 def serving(target: str) -> Iterator[tuple[gateway.Gateway, Target]]:
     """A gateway and the way to it, with its first key and one of a second account. Real ones have the guest image."""
-    # A short path: a machine's monitor socket lies below it, and its name must fit in 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="gw-", dir="/run" if os.access("/run", os.W_OK) else None))
     # The guests of most stories have no system to obey.
-    served = gateway.Gateway(folder / "s", target, patience=1)
-    served.folder.mkdir()
-    gateway.seed_cache(served)
-    try:
+    with gateway.housed(target, patience=1) as served:
         served.start(**LIMITS)
         profile = served.credentials()
         key = Key(profile["aws_access_key_id"], profile["aws_secret_access_key"])
@@ -53,10 +45,8 @@ def serving(target: str) -> Iterator[tuple[gateway.Gateway, Target]]:
             (image,) = served.client().describe_images(Filters=[{"Name": "name", "Values": ["guest"]}])["Images"]
             guest = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
         yield served, run.found_out(Target(served.url, key, second=second, guest=guest, patience=60 if served.real else 20))
-    finally:
         if served.process and served.process.poll() is None:
             served.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,7 @@ from typing import Any
 import botocore.exceptions
 import pytest
 
-from tests.crash import real
-from tests.gateway import Gateway, until
+from tests.gateway import Gateway, serving, until
 
 pytestmark = pytest.mark.timeout(500)
 TARGET = "lvm" if "EC2GW_LVM" in os.environ else "libvirt"
@@ -22,7 +21,7 @@ GONE = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError
 
 @pytest.fixture
 def served() -> Iterator[Gateway]:
-    with real.serving(TARGET, ("-m", "tests.crash.dying")) as made:
+    with serving(TARGET, program=("-m", "tests.crash.dying")) as made:
         yield made
 
 

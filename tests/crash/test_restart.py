@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.crash import real
-from tests.gateway import Gateway, until
+from tests.gateway import Gateway, serving, until
 
 pytestmark = pytest.mark.timeout(300)
 ZONE = "us-east-1a"
@@ -22,7 +21,7 @@ BLOCK = 524_288
 
 @pytest.fixture
 def served() -> Iterator[Gateway]:
-    with real.serving("libvirt") as made:
+    with serving("libvirt") as made:
         yield made
 
 
@@ -112,7 +111,7 @@ def test_the_service_comes_back_to_what_it_left(served: Gateway) -> None:
 
 
 def test_a_machine_that_does_not_come_back_with_its_host_is_seen_in_the_status() -> None:
-    with real.serving("simulated") as served:
+    with serving("simulated") as served:
         ec2 = served.client()
         (image,) = ec2.describe_images(Owners=["self"])["Images"]
         launched = ec2.run_instances(ImageId=image["ImageId"], MinCount=1, MaxCount=1)

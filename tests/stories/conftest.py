@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,20 +27,9 @@ TARGETS = ("lvm",) if "EC2GW_LVM" in os.environ else ("simulated", "libvirt")
 @pytest.fixture(scope="session", params=TARGETS)
 def target(request: pytest.FixtureRequest) -> Iterator[gateway.Gateway]:
     """A gateway with the guest image imported as `guest`."""
-    # A short path: a machine's monitor socket lies below it, and its name must fit in 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="gw-", dir="/run" if os.access("/run", os.W_OK) else None))
-    served = gateway.Gateway(folder / "s", request.param)
-    served.folder.mkdir()
-    gateway.seed_cache(served)
-    try:
-        served.start()
-        served.run("image", "import", str(gateway.guest_image()), "--name", "guest")
+    with gateway.serving(request.param) as served:
         yield served
         assert served.stop() == 0
-    finally:
-        if served.process and served.process.poll() is None:
-            served.kill()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
